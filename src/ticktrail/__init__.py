@@ -1,0 +1,26 @@
+"""Live stock market data through Kafka into Cassandra, asked with SQL."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ticktrail.api import read, sql
+    from ticktrail.codec import decode
+
+    __version__: str
+
+__all__ = ["__version__", "decode", "read", "sql"]
+
+# Imported when first used: a consumer that only decodes needs neither DuckDB nor a Cassandra driver.
+_HOMES = {"decode": "ticktrail.codec", "read": "ticktrail.api", "sql": "ticktrail.api"}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return importlib.metadata.version("ticktrail")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ticktrail' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

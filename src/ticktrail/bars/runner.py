@@ -1,0 +1,186 @@
+"""Trades in Kafka to bars in Cassandra and Kafka.
+
+Guarantee: what closes is acknowledged by the store and by Kafka before the offsets of its trades are
+committed. After a crash the same bars are built again with the same content: in the store they replace
+themselves, in Kafka they may stand twice.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ticktrail.bars import metrics
+from ticktrail.bars.engine import BarBuilder, Step
+from ticktrail.bars.store_history import StoreHistory
+from ticktrail.bus import Consumer, Partition, PartitionBatch, Position, Producer, Topics, message_key
+from ticktrail.clock import NS_PER_MS, Backoff, Clock
+from ticktrail.codec import DecodedKind, decode_columns, encode_columns
+from ticktrail.config import Settings
+from ticktrail.errors import Transient
+from ticktrail.model import Bar, Columns, Heartbeat, Record, Trade
+from ticktrail.store import BARS, Reader, Writer
+from ticktrail.telemetry import get_logger
+
+__all__ = ["BarRunner"]
+
+_log = get_logger("bars")
+
+_COMMIT_EVERY_NS = 200 * NS_PER_MS
+_BACKOFF_S = (0.1, 10.0)
+_FLUSH_TIMEOUT_S = 60.0
+_NS_PER_US = 1_000
+_SHOWN_BARS_MAX = 40
+
+
+class BarRunner:
+    """Runs the stage on the calling thread until told to stop.
+
+    Parameters
+    ----------
+    writer, reader
+        Of a migrated store.
+    stop
+        Set it to end `run` soon.
+    """
+
+    def __init__(
+        self, settings: Settings, writer: Writer, reader: Reader, clock: Clock, stop: threading.Event
+    ) -> None:
+        self._settings = settings
+        self._writer = writer
+        self._reader = reader
+        self._clock = clock
+        self._stop = stop
+        self._topics = Topics.of(settings.kafka)
+        self._producer = Producer(settings.kafka, clock)
+        self._builders: dict[Partition, BarBuilder] = {}
+        self._committed: dict[Partition, Position] = {}
+        self._next_commit_ns = 0
+        self._lock = threading.Lock()
+        self._consumer = Consumer(
+            settings.kafka, settings.bars.group, [self._topics.trades], self._assigned, self._revoked
+        )
+
+    def run(self) -> None:
+        """Build bars until stopped.
+
+        Raises
+        ------
+        TicktrailError
+            Going on is not possible; what was not acknowledged is not committed.
+        """
+        try:
+            while not self._stop.is_set():
+                batches = self._consumer.poll(self._settings.bars.poll_records_max)
+                with self._lock:
+                    closed = [bars for batch in batches if len(bars := self._read(batch))]
+                if closed and not self._put(Columns.concat(closed)):
+                    return
+                now_ns = self._clock.monotonic_ns()
+                if now_ns >= self._next_commit_ns:
+                    self._commit()
+                    metrics.LAG.set(sum(self._consumer.lag().values()))
+                    self._next_commit_ns = now_ns + _COMMIT_EVERY_NS
+            self._commit()
+        finally:
+            self._consumer.close()
+
+    def forming(self) -> list[dict[str, Any]]:
+        """Sum up the most traded minutes that are open; any thread may ask."""
+        with self._lock:
+            bars = [builder.forming() for builder in self._builders.values()]
+        whole = Columns.concat(bars) if bars else None
+        if whole is None or not len(whole):
+            return []
+        chosen = whole.take(np.argsort(-whole["trades"], kind="stable")[:_SHOWN_BARS_MAX])
+        names = ("symbol", "ts_open_ns", "open", "high", "low", "close", "volume", "vwap", "trades")
+        return [{name: getattr(bar, name) for name in names} for bar in chosen.to_records()]
+
+    def _read(self, batch: PartitionBatch) -> Columns[Bar]:
+        decoded = decode_columns(batch.values)
+        trades, trade_rows = _of_kind(decoded.kinds, Trade)
+        beats, beat_rows = _of_kind(decoded.kinds, Heartbeat)
+        metrics.TRADES.inc(len(trades))
+        metrics.REJECTED.inc(len(decoded.rejected))
+        step = self._builders[batch.partition].read(
+            trades,
+            batch.offsets[trade_rows],
+            heartbeats=beats,
+            heartbeat_offsets=batch.offsets[beat_rows],
+            next_offset=int(batch.offsets[-1]) + 1,
+        )
+        _count(step)
+        return step.bars
+
+    def _put(self, bars: Columns[Bar]) -> bool:
+        """Store and publish; False when told to stop before that was possible."""
+        backoff = Backoff(*_BACKOFF_S)
+        # A later revision must win, whenever it is written: time and revision decide, not the clock.
+        write_ts_us = bars["ts_close_ns"] // _NS_PER_US + bars["revision"]
+        while True:
+            try:
+                self._writer.write(BARS, bars, write_ts_us)
+                break
+            except Transient as error:
+                delay_s = backoff.next_s()
+                _log.warning("bars.retry", error=str(error), delay_s=round(delay_s, 2), bars=len(bars))
+                metrics.RETRIES.inc()
+                if self._clock.wait(self._stop, delay_s):
+                    return False
+        feeds, symbols = bars["feed"].tolist(), bars["symbol"].tolist()
+        keys = [message_key(f.decode(), s.decode()) for f, s in zip(feeds, symbols, strict=True)]
+        self._producer.send(self._topics.for_record(Bar), keys, encode_columns(bars))
+        self._producer.flush(_FLUSH_TIMEOUT_S)
+        intervals, counts = np.unique(bars["interval"], return_counts=True)
+        for interval, count in zip(intervals.tolist(), counts.tolist(), strict=True):
+            metrics.BARS.inc(count, interval=interval.decode())
+        return True
+
+    def _commit(self) -> None:
+        due: dict[Partition, Position] = {}
+        for partition, builder in self._builders.items():
+            offset = builder.commit_offset()
+            if offset is not None:
+                position = Position(offset, builder.state())
+                if position != self._committed.get(partition):
+                    due[partition] = position
+        try:
+            self._consumer.commit(due)
+        except Transient as error:
+            # The same or later positions are committed at the next turn.
+            _log.warning("bars.commit_failed", error=str(error))
+            return
+        self._committed |= due
+
+    def _assigned(self, positions: Mapping[Partition, Position]) -> None:
+        for partition, position in positions.items():
+            history = StoreHistory(self._reader, partition.number, self._settings.kafka.partitions)
+            builder = BarBuilder(self._settings.bars, history=history)
+            if position.state:
+                builder.restore(position.state)
+            self._builders[partition] = builder
+            self._committed.pop(partition, None)
+        _log.info("bars.assigned", partitions=[f"{p.topic}/{p.number}" for p in positions])
+
+    def _revoked(self, partitions: Sequence[Partition]) -> None:
+        self._commit()
+        for partition in partitions:
+            self._builders.pop(partition, None)
+        _log.info("bars.revoked", partitions=[f"{p.topic}/{p.number}" for p in partitions])
+
+
+def _of_kind(kinds: Mapping[type[Record], DecodedKind], record: type[Record]) -> DecodedKind:
+    found = kinds.get(record)
+    if found is not None:
+        return found
+    return DecodedKind(Columns.from_records(record, []), np.empty(0, dtype=np.int64))
+
+
+def _count(step: Step) -> None:
+    metrics.LATE.inc(int(np.count_nonzero(step.is_late_for_minute)), interval="1m")
+    metrics.LATE.inc(int(np.count_nonzero(~step.is_late_for_minute)), interval="1s")
+    metrics.AHEAD.inc(len(step.ahead))

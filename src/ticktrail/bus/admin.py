@@ -1,0 +1,72 @@
+"""Makes the topics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from ticktrail.bus.client import client_config, translated
+from ticktrail.bus.topics import Topics
+from ticktrail.config import KafkaSettings
+from ticktrail.errors import SchemaMismatch
+
+__all__ = ["ensure_topics", "partition_counts"]
+
+_TIMEOUT_S = 30.0
+_HOUR_MS = 3_600_000
+
+
+def ensure_topics(settings: KafkaSettings, extra: Iterable[str] = ()) -> None:
+    """Create the topics that are missing; refuse those whose partition count differs.
+
+    Parameters
+    ----------
+    extra
+        Names of further topics, such as ``raw.<feed>``.
+
+    Raises
+    ------
+    SchemaMismatch
+        A topic exists with another number of partitions: keys would move, and with them the order.
+    Unreachable
+        Kafka does not answer.
+    """
+    topics = Topics.of(settings)
+    wanted = [*topics.records, topics.dead_letters, *extra]
+    admin = AdminClient(client_config(settings))
+    config = {
+        "message.timestamp.type": "LogAppendTime",
+        "retention.ms": str(settings.retention_hours * _HOUR_MS),
+        "cleanup.policy": "delete",
+    }
+    futures = admin.create_topics(
+        [NewTopic(name, settings.partitions, settings.replication_factor, config=config) for name in wanted],
+        operation_timeout=_TIMEOUT_S,
+        request_timeout=_TIMEOUT_S,
+    )
+    for future in futures.values():
+        try:
+            future.result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise translated(error, settings.bootstrap_servers) from error
+    for name, count in partition_counts(settings, wanted).items():
+        if count != settings.partitions:
+            raise SchemaMismatch(
+                what=f"The topic {name} has {count} partitions, not {settings.partitions}",
+                why="a topic's partition count is fixed for life: with another, records of one symbol would "
+                "stand in two partitions and lose their order",
+                next_step=f"Set kafka.partitions = {count}, or choose another kafka.topic_prefix.",
+            )
+
+
+def partition_counts(settings: KafkaSettings, names: Iterable[str]) -> dict[str, int]:
+    """Count the partitions of each topic; 0 where it does not exist."""
+    admin = AdminClient(client_config(settings))
+    try:
+        found = admin.list_topics(timeout=_TIMEOUT_S).topics
+    except KafkaException as error:
+        raise translated(error, settings.bootstrap_servers) from error
+    return {name: len(found[name].partitions) if name in found else 0 for name in names}

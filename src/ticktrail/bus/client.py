@@ -1,0 +1,105 @@
+"""What producer, consumer and admin share: librdkafka's configuration and its errors in our terms."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+
+from ticktrail.config import KafkaSettings
+from ticktrail.errors import ConfigError, Overloaded, SchemaMismatch, TicktrailError, Unreachable
+from ticktrail.telemetry import get_logger
+
+__all__ = ["client_config", "translated"]
+
+_log = get_logger("bus")
+
+_REFUSED = {
+    KafkaError.SASL_AUTHENTICATION_FAILED,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError._AUTHENTICATION,
+    KafkaError._SSL,
+}
+_MISSING = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
+_AWAY = {
+    KafkaError._TRANSPORT,
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._RESOLVE,
+    KafkaError._TIMED_OUT,
+    KafkaError._MSG_TIMED_OUT,
+    KafkaError.NETWORK_EXCEPTION,
+}
+
+
+def client_config(settings: KafkaSettings) -> dict[str, Any]:
+    """Build the part of librdkafka's configuration that says how to reach Kafka.
+
+    Raises
+    ------
+    ConfigError
+        No Kafka is known.
+    """
+    if not settings.bootstrap_servers:
+        raise ConfigError(
+            what="No Kafka is known",
+            why="kafka.bootstrap_servers is empty and no embedded Kafka is running",
+            next_step="Start one with `ticktrail up`, or set TICKTRAIL_KAFKA__BOOTSTRAP_SERVERS.",
+            key="kafka.bootstrap_servers",
+            source="default",
+        )
+    config: dict[str, Any] = {
+        "bootstrap.servers": settings.bootstrap_servers,
+        "security.protocol": settings.security_protocol,
+        "error_cb": _report,
+        "logger": logging.getLogger("librdkafka"),
+        # Reconnecting at once to a broker that restarts spares most of the outage; the cap keeps it polite.
+        "reconnect.backoff.ms": 50,
+        "reconnect.backoff.max.ms": 2_000,
+        "socket.nagle.disable": True,
+    }
+    optional = {
+        "sasl.mechanism": settings.sasl_mechanism,
+        "sasl.username": settings.user,
+        "sasl.password": settings.password.reveal(),
+        "ssl.ca.location": settings.tls_ca_file,
+        "ssl.certificate.location": settings.tls_certificate_file,
+        "ssl.key.location": settings.tls_key_file,
+    }
+    return config | {key: value for key, value in optional.items() if value}
+
+
+def translated(error: KafkaError | KafkaException, address: str) -> TicktrailError:
+    """Say librdkafka's error in ticktrail's terms."""
+    cause = error.args[0] if isinstance(error, KafkaException) else error
+    code, why = cause.code(), cause.str()
+    if code in _REFUSED:
+        return ConfigError(
+            what=f"Kafka at {address} refused the login or the request",
+            why=why,
+            next_step="Check the [kafka] settings: security_protocol, sasl_mechanism, user, password, tls_*.",
+            key="kafka.security_protocol",
+            source="settings",
+        )
+    if code in _MISSING:
+        return SchemaMismatch(
+            what=f"Kafka at {address} lacks a topic",
+            why=why,
+            next_step="Any ticktrail command that writes creates what is missing; restart the stage.",
+        )
+    if code in _AWAY:
+        return Unreachable(
+            what=f"Cannot reach Kafka at {address}",
+            why=why,
+            next_step="Start it with `ticktrail up`, or set TICKTRAIL_KAFKA__BOOTSTRAP_SERVERS.",
+            service="Kafka",
+            address=address,
+        )
+    return Overloaded(what=f"Kafka at {address} did not carry out the request", why=why, service="Kafka")
+
+
+def _report(error: KafkaError) -> None:
+    # librdkafka reconnects by itself; runners see lasting trouble as their own time-outs.
+    _log.warning("kafka.error", code=error.name(), detail=error.str())

@@ -1,0 +1,207 @@
+"""Values out of Kafka, by partition, with the offsets left to the caller.
+
+Guarantee: nothing is committed but by `commit`. Within a partition values come in the log's order, each at
+least once. Where a group has no position yet it begins at the start of the log; a position that the log no
+longer has is an error, never a silent jump.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer as _Consumer
+
+from ticktrail.bus.client import client_config, translated
+from ticktrail.config import KafkaSettings
+
+__all__ = ["Consumer", "Partition", "PartitionBatch", "Position"]
+
+# Kafka answers a fetch as soon as it has anything; librdkafka's default pause between fetches of a full
+# queue (1 s) would be the latency of a busy partition.
+_FETCH_BACKOFF_MS = 5
+_POLL_TIMEOUT_S_MAX = 0.005
+_COMMITTED_TIMEOUT_S = 30.0
+_IDLE_ERRORS = {KafkaError._PARTITION_EOF, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN}
+_QUEUED_KIB_MAX = 32 * 1024
+
+
+class Partition(NamedTuple):
+    """A partition of a topic."""
+
+    topic: str
+    number: int
+
+
+class Position(NamedTuple):
+    """Where a partition is to be read from next, and what its reader must know there."""
+
+    offset: int
+    state: str = ""
+
+
+class PartitionBatch(NamedTuple):
+    """Consecutive values of one partition.
+
+    Parameters
+    ----------
+    offsets
+        Shape ``(n,)``, rising.
+    append_ts_ms
+        Shape ``(n,)``: the log's own time of each value, milliseconds since 1970.
+    """
+
+    partition: Partition
+    offsets: npt.NDArray[np.int64]
+    append_ts_ms: npt.NDArray[np.int64]
+    keys: list[bytes | None]
+    values: list[bytes]
+
+
+class Consumer:
+    """A member of a consumer group. One thread uses it.
+
+    Parameters
+    ----------
+    settings
+        How to reach Kafka.
+    group
+        The group's id.
+    topics
+        What to read.
+    on_assigned
+        Called inside `poll` with the positions of new partitions, before their first values.
+    on_revoked
+        Called inside `poll` before partitions go to another member; may commit.
+    """
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        group: str,
+        topics: Sequence[str],
+        on_assigned: Callable[[Mapping[Partition, Position]], None],
+        on_revoked: Callable[[Sequence[Partition]], None],
+    ) -> None:
+        self._address = settings.bootstrap_servers
+        self._on_assigned = on_assigned
+        self._on_revoked = on_revoked
+        self._consumer = _Consumer(
+            client_config(settings)
+            | {
+                "group.id": group,
+                "group.protocol": "consumer",
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "auto.offset.reset": "error",
+                "fetch.queue.backoff.ms": _FETCH_BACKOFF_MS,
+                "fetch.wait.max.ms": 50,
+                "queued.max.messages.kbytes": _QUEUED_KIB_MAX,
+            }
+        )
+        self._consumer.subscribe(
+            list(topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
+        )
+
+    def poll(self, records_max: int, timeout_s: float = _POLL_TIMEOUT_S_MAX) -> list[PartitionBatch]:
+        """Take what is there, one batch per partition; empty after the time-out.
+
+        Raises
+        ------
+        TicktrailError
+            Kafka refuses, or a position is out of the log's range.
+        """
+        try:
+            messages = self._consumer.consume(records_max, timeout_s)
+        except KafkaException as error:
+            raise translated(error, self._address) from error
+        by_partition: dict[Partition, list[Message]] = {}
+        for message in messages:
+            trouble = message.error()
+            if trouble is None:
+                by_partition.setdefault(Partition(message.topic(), message.partition()), []).append(message)
+            elif trouble.code() not in _IDLE_ERRORS:
+                raise translated(trouble, self._address)
+        return [_batch(partition, group) for partition, group in by_partition.items()]
+
+    def commit(self, positions: Mapping[Partition, Position]) -> None:
+        """Store positions for the group; returns once the broker has them.
+
+        Raises
+        ------
+        TicktrailError
+            The broker did not take them. They may be stored again, or later ones instead.
+        """
+        if not positions:
+            return
+        offsets = [
+            TopicPartition(partition.topic, partition.number, position.offset, metadata=position.state)
+            for partition, position in positions.items()
+        ]
+        try:
+            for stored in self._consumer.commit(offsets=offsets, asynchronous=False) or ():
+                if stored.error is not None:
+                    raise translated(stored.error, self._address)
+        except KafkaException as error:
+            raise translated(error, self._address) from error
+
+    def lag(self) -> dict[Partition, int]:
+        """Count the values behind the last one taken, per assigned partition, without asking the broker."""
+        lags: dict[Partition, int] = {}
+        assigned = self._consumer.assignment()
+        for at in self._consumer.position(assigned):
+            low, high = self._consumer.get_watermark_offsets(at, cached=True)
+            if high >= 0:
+                lags[Partition(at.topic, at.partition)] = high - (at.offset if at.offset >= 0 else low)
+        return lags
+
+    def seek(self, partition: Partition, offset: int) -> None:
+        """Read a partition again from an offset on."""
+        try:
+            self._consumer.seek(TopicPartition(partition.topic, partition.number, offset))
+        except KafkaException as error:
+            raise translated(error, self._address) from error
+
+    def close(self) -> None:
+        """Leave the group; `on_revoked` is called for all partitions."""
+        self._consumer.close()
+
+    def _assigned(self, consumer: Any, partitions: list[TopicPartition]) -> None:
+        try:
+            committed = consumer.committed(partitions, timeout=_COMMITTED_TIMEOUT_S)
+        except KafkaException as error:
+            raise translated(error, self._address) from error
+        positions: dict[Partition, Position] = {}
+        for at in committed:
+            if at.error is not None:
+                raise translated(at.error, self._address)
+            known = at.offset >= 0
+            # Only a group without any position may begin at the start; from then on the log must have it.
+            positions[Partition(at.topic, at.partition)] = Position(
+                at.offset if known else OFFSET_BEGINNING, at.metadata or "" if known else ""
+            )
+        consumer.incremental_assign(
+            [TopicPartition(p.topic, p.number, position.offset) for p, position in positions.items()]
+        )
+        self._on_assigned(positions)
+
+    def _revoked(self, consumer: Any, partitions: list[TopicPartition]) -> None:
+        self._on_revoked([Partition(at.topic, at.partition) for at in partitions])
+        consumer.incremental_unassign(partitions)
+
+    def _lost(self, consumer: Any, partitions: list[TopicPartition]) -> None:
+        self._revoked(consumer, partitions)
+
+
+def _batch(partition: Partition, messages: list[Message]) -> PartitionBatch:
+    count = len(messages)
+    return PartitionBatch(
+        partition,
+        np.fromiter((m.offset() for m in messages), dtype=np.int64, count=count),
+        np.fromiter((m.timestamp()[1] for m in messages), dtype=np.int64, count=count),
+        [m.key() for m in messages],
+        [m.value() or b"" for m in messages],
+    )

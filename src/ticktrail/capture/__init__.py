@@ -1,0 +1,6 @@
+"""Feeds to Kafka."""
+
+from ticktrail.capture.runner import Capture
+from ticktrail.capture.sender import Sender
+
+__all__ = ["Capture", "Sender"]

@@ -1,0 +1,48 @@
+"""`ticktrail cqlsh`: Cassandra's own shell."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ticktrail.cli.options import load_settings, settings_options
+from ticktrail.errors import ConfigError, UsageError
+
+__all__ = ["cqlsh_command"]
+
+
+@click.command("cqlsh", context_settings={"ignore_unknown_options": True})
+@settings_options
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def cqlsh_command(arguments: tuple[str, ...], **options: Any) -> int:
+    """Open the cqlsh shell on the store's keyspace; further arguments are cqlsh's own.
+
+    Example: ticktrail cqlsh -e "SELECT symbol, trade.price FROM latest WHERE feed='sim' LIMIT 5"
+    """
+    store = load_settings(**options).settings.store
+    if not store.hosts:
+        raise ConfigError(
+            what="No Cassandra is known",
+            why="store.hosts is empty and no embedded Cassandra is running",
+            next_step="Start one with `ticktrail up`, or set TICKTRAIL_STORE__HOSTS.",
+            key="store.hosts",
+            source="default",
+        )
+    program = Path(sys.executable).with_name("cqlsh")
+    if not program.exists():
+        raise UsageError(
+            what="cqlsh is not installed beside this Python",
+            why=f"{program} does not exist",
+            next_step="Install it with `pip install cqlsh`.",
+        )
+    command = [str(program), store.hosts.split(",")[0].strip(), str(store.port), "-k", store.keyspace]
+    if store.user:
+        command += ["-u", store.user]
+        # The password is asked for by cqlsh itself: arguments can be seen by every user of the machine.
+    if store.tls:
+        command.append("--ssl")
+    return subprocess.run([*command, *arguments], check=False).returncode  # noqa: S603  (our own program)

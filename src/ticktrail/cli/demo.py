@@ -1,0 +1,141 @@
+"""`ticktrail demo`: everything on one machine."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from ticktrail.cli.options import json_option, load_settings, settings_options
+from ticktrail.cli.pipeline import Exchange, Pipeline
+from ticktrail.cli.run import SIMULATED, passed_on, print_outcome
+from ticktrail.cli.servers import show_progress
+from ticktrail.cli.session import run_pipeline
+from ticktrail.cli.view import View
+from ticktrail.clock import NS_PER_SECOND, Clock, SystemClock
+from ticktrail.config import Settings
+from ticktrail.errors import TicktrailError
+from ticktrail.feeds import Subscription
+from ticktrail.feeds.registry import get
+from ticktrail.stack import Stack
+
+__all__ = ["demo_command"]
+
+_LIVE_FEED = "yahoo"
+_LIVE_SYMBOLS = "AAPL,MSFT,NVDA,AMZN,GOOGL,META,TSLA,SPY,QQQ,AMD,INTC,NFLX,BTC-USD,ETH-USD"
+_LIVE_TIMEOUT_S = 10.0
+
+
+@click.command("demo")
+@settings_options
+@json_option
+@click.option(
+    "--seconds", type=float, help="Run that long, print a summary and stop; without it until Ctrl-C."
+)
+@click.option("--live", is_flag=True, help="Yahoo's keyless stream of stocks instead of the simulation.")
+@click.option("--symbols", type=int, default=200, show_default=True, help="Of the simulated market.")
+@click.option("--rate", type=float, default=2_000.0, show_default=True, help="Its trades per second.")
+@click.option("--headless", is_flag=True, help="No live view.")
+def demo_command(
+    as_json: bool,
+    seconds: float | None,
+    live: bool,
+    symbols: int,
+    rate: float,
+    headless: bool,
+    **options: Any,
+) -> int:
+    """Start real servers, a market and the whole pipeline; show it live; leave nothing running.
+
+    Its data stands apart from that of `ticktrail up`, in the folder `demo` of the data directory.
+
+    Example: ticktrail demo --seconds 40
+    """
+    if options["data_dir"] is None:
+        options["data_dir"] = Path(load_settings(**options).settings.stack.data_dir) / "demo"
+    console = Console(stderr=True)
+    clock = SystemClock()
+    stack = Stack(load_settings(**options).settings.stack, clock)
+    with show_progress(console) as progress:
+        endpoints = stack.up(progress, bound=True)
+    try:
+        console.print(
+            f"Kafka {endpoints.kafka.version} and Cassandra {endpoints.cassandra.version} answered after "
+            f"{endpoints.ready_s:.1f} s."
+        )
+        settings = load_settings(**options).settings
+        feed = _choose_feed(settings, live, clock, console)
+        exchange = Exchange(symbols=symbols, rate=rate) if feed == "sim" else None
+        pipeline = _pipeline(settings, clock, feed, exchange, passed_on(options))
+        view = View(_title(feed)) if console.is_terminal and not headless else None
+        if view is None:
+            console.print(_title(feed))
+        started_ns = clock.now_ns()
+        outcome = run_pipeline(pipeline, clock, view, seconds, console)
+        print_outcome(outcome, as_json)
+        if not as_json:
+            _print_sample(settings, feed, started_ns)
+        return 0 if outcome.is_drained and not outcome.killed else 1
+    finally:
+        if not endpoints.already_running:
+            with console.status("Stopping Kafka and Cassandra …"):
+                stack.down()
+            console.print("Nothing is left running.")
+
+
+def _pipeline(
+    settings: Settings, clock: Clock, feed: str, exchange: Exchange | None, passed: tuple[str, ...]
+) -> Pipeline:
+    subscription = () if exchange is not None else ("--symbols", _LIVE_SYMBOLS)
+    return Pipeline(settings, clock, feed, subscription, exchange=exchange, passed_on=passed)
+
+
+def _title(feed: str) -> Text:
+    if feed == "sim":
+        return Text(f" {SIMULATED} ", style="bold black on yellow")
+    return Text(" Yahoo's unofficial stream: snapshots, not single trades ", style="bold white on blue")
+
+
+def _choose_feed(settings: Settings, live: bool, clock: Clock, console: Console) -> str:
+    if not live:
+        return "sim"
+    with console.status("Connecting to Yahoo …"):
+        hindrance = asyncio.run(_try_live(settings, clock))
+    if hindrance is None:
+        return _LIVE_FEED
+    console.print(f"[yellow]Yahoo cannot be reached: {hindrance}[/]")
+    console.print("[yellow]Falling back to the simulated market.[/]")
+    return "sim"
+
+
+async def _try_live(settings: Settings, clock: Clock) -> str | None:
+    subscription = Subscription(symbols=tuple(_LIVE_SYMBOLS.split(",")), kinds=("trades",))
+    feed = get(_LIVE_FEED).load()(settings.feeds.get(_LIVE_FEED, {}), subscription, clock)
+    try:
+        async with asyncio.timeout(_LIVE_TIMEOUT_S):
+            await feed.connect()
+    except TicktrailError as error:
+        return str(error)
+    except TimeoutError:
+        return f"no answer within {_LIVE_TIMEOUT_S:.0f} s."
+    finally:
+        await feed.close()
+    return None
+
+
+def _print_sample(settings: Settings, feed: str, started_ns: int) -> None:
+    # DuckDB is slow to import, and only needed at the end.
+    from ticktrail.cli.sql import print_table, run_sql  # noqa: PLC0415
+
+    since = f"to_timestamp({started_ns // NS_PER_SECOND})"
+    query = (
+        "SELECT symbol, count(*) AS trades, sum(size) AS shares, min(price) AS low, max(price) AS high, "  # noqa: S608
+        f"arg_max(price, ts) AS last FROM trades WHERE feed = '{feed}' AND ts >= {since} "
+        "GROUP BY symbol ORDER BY trades DESC LIMIT 5"
+    )
+    click.echo(f'\n$ ticktrail sql "{query}"')
+    print_table(run_sql(settings, query))

@@ -1,0 +1,84 @@
+"""The `ticktrail` command: finds the subcommand, and turns errors into messages and exit codes.
+
+Exit codes: 0 success, 1 failure, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from ticktrail.errors import ConfigError, TicktrailError, UsageError
+
+__all__ = ["main"]
+
+# Name → module and one line for the overview. Modules are imported only when used, so that `ticktrail
+# --help` answers at once whatever a command needs.
+_COMMANDS = {
+    "demo": ("demo", "Everything on one machine: servers, market, pipeline, live view."),
+    "up": ("servers", "Start the embedded Kafka and Cassandra."),
+    "down": ("servers", "Stop them."),
+    "status": ("servers", "Say how the servers and stages fare."),
+    "logs": ("servers", "Show a server's log."),
+    "run": ("run", "Capture + persist + bars of one feed, supervised."),
+    "capture": ("capture", "One stage: a feed into Kafka."),
+    "persist": ("persist", "One stage: Kafka into Cassandra."),
+    "bars": ("bars", "One stage: trades into bars."),
+    "exchange": ("exchange", "Serve the simulated exchange."),
+    "import": ("imports", "Recorded files, through Kafka like everything else."),
+    "sql": ("sql", "Ask the store with SQL."),
+    "cqlsh": ("cqlsh", "Open Cassandra's own shell on the store."),
+    "tail": ("tail", "Print a topic's values as they come."),
+    "feeds": ("feeds", "List the feeds."),
+    "config": ("config", "Show every setting and where it comes from."),
+    "bench": ("bench", "Measure: sink, start."),
+}
+
+
+class _Lazy(click.Group):
+    """Imports a command's module when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"ticktrail.cli.{_COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="ticktrail", prog_name="ticktrail")
+def cli() -> None:
+    """Follow every tick from the venue to the table: feed, Kafka, Cassandra, SQL.
+
+    Try `ticktrail demo`. Every command has --help with an example.
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    try:
+        result: Any = cli.main(arguments, prog_name="ticktrail", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except click.Abort:
+        click.echo("Stopped.", err=True)
+        sys.exit(1)
+    except TicktrailError as error:
+        click.secho(f"Error: {error}", fg="red", err=True)
+        sys.exit(2 if isinstance(error, UsageError | ConfigError) else 1)
+    sys.exit(result if isinstance(result, int) else 0)

@@ -1,0 +1,159 @@
+"""`ticktrail up`, `down`, `status`, `logs`: the embedded Kafka and Cassandra."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from ticktrail.cli.options import json_option, load_settings, settings_options
+from ticktrail.clock import NS_PER_SECOND, SystemClock
+from ticktrail.stack import SERVERS, Endpoints, Stack
+from ticktrail.stack import Progress as StackProgress
+from ticktrail.telemetry import Reading, read_snapshots, run_dir
+
+__all__ = ["down_command", "logs_command", "show_progress", "status_command", "up_command"]
+
+_MIB = 1024 * 1024
+
+
+@contextmanager
+def show_progress(console: Console) -> Iterator[StackProgress]:
+    """Show what the stack is doing as progress bars."""
+    bars = Progress(
+        TextColumn("{task.description}"), BarColumn(bar_width=24), TimeElapsedColumn(), console=console
+    )
+    tasks: dict[str, Any] = {}
+
+    def report(stage: str, fraction: float) -> None:
+        name = stage.partition(":")[0]
+        if name not in tasks:
+            tasks[name] = bars.add_task(stage, total=1.0)
+        bars.update(tasks[name], description=stage, completed=fraction)
+
+    with bars:
+        yield report
+
+
+@click.command("up")
+@settings_options
+@json_option
+@click.option("--kafka-port", type=int, help="0 takes a free one.")
+@click.option("--cassandra-port", type=int, help="0 takes a free one.")
+def up_command(as_json: bool, kafka_port: int | None, cassandra_port: int | None, **options: Any) -> None:
+    """Start Kafka and Cassandra in the background, or find them running.
+
+    Example: ticktrail up --kafka-port 9092 --cassandra-port 9042
+    """
+    loaded = load_settings(**options, stack__kafka_port=kafka_port, stack__cassandra_port=cassandra_port)
+    console = Console(stderr=True)
+    with show_progress(console) as progress:
+        endpoints = Stack(loaded.settings.stack, SystemClock()).up(progress)
+    _print_endpoints(endpoints, as_json)
+
+
+def _print_endpoints(endpoints: Endpoints, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(msgspec.to_builtins(endpoints), indent=2))
+        return
+    for notice in endpoints.notices:
+        click.secho(notice, fg="yellow", err=True)
+    how = "were already running" if endpoints.already_running else f"answer after {endpoints.ready_s:.1f} s"
+    click.echo(f"Kafka {endpoints.kafka.version} and Cassandra {endpoints.cassandra.version} {how}.")
+    click.echo(f"  Kafka      {endpoints.kafka_bootstrap}")
+    click.echo(f"  Cassandra  {endpoints.cassandra.address}")
+    click.echo(f"  data       {endpoints.data_dir}")
+    click.echo("Stop them with `ticktrail down`.")
+
+
+@click.command("down")
+@settings_options
+@json_option
+def down_command(as_json: bool, **options: Any) -> None:
+    """Stop Kafka and Cassandra; their data stays.
+
+    Example: ticktrail down
+    """
+    settings = load_settings(**options).settings
+    with show_progress(Console(stderr=True)) as progress:
+        report = Stack(settings.stack, SystemClock()).down(progress)
+    if as_json:
+        click.echo(json.dumps(msgspec.to_builtins(report)))
+        return
+    for notice in report.notices:
+        click.secho(notice, fg="yellow", err=True)
+    if report.stopped:
+        click.echo(f"Stopped {' and '.join(report.stopped)} in {report.seconds:.1f} s. The data is kept.")
+    else:
+        click.echo("Nothing was running.")
+
+
+@click.command("status")
+@settings_options
+@json_option
+def status_command(as_json: bool, **options: Any) -> int:
+    """Say how the servers and the stages of this data directory fare; exit code 1 unless both servers are up.
+
+    Example: ticktrail status --json
+    """
+    settings = load_settings(**options).settings
+    clock = SystemClock()
+    status = Stack(settings.stack, clock).status()
+    stages = read_snapshots(run_dir(Path(settings.stack.data_dir)), clock)
+    if as_json:
+        result = msgspec.to_builtins(status) | {"stages": [_stage_row(reading) for reading in stages]}
+        click.echo(json.dumps(result, indent=2))
+        return 0 if status.state == "up" else 1
+    table = Table("server", "state", "address", "pid", "memory", "up since", box=None, header_style="bold")
+    for server in status.servers:
+        table.add_row(
+            f"{server.name} {server.version}",
+            server.state,
+            server.address,
+            str(server.pid or ""),
+            f"{server.rss_bytes // _MIB} MiB" if server.pid else "",
+            f"{server.uptime_s:.0f} s" if server.pid else "",
+        )
+    console = Console()
+    console.print(table)
+    if stages:
+        table = Table("stage", "state", "pid", "last word", box=None, header_style="bold")
+        for reading in stages:
+            row = _stage_row(reading)
+            table.add_row(row["stage"], row["state"], str(row["pid"]), f"{row['age_s']:.1f} s ago")
+        console.print(table)
+    if status.state == "down":
+        click.echo("Start the servers with `ticktrail up`.")
+    return 0 if status.state == "up" else 1
+
+
+def _stage_row(reading: Reading) -> dict[str, Any]:
+    return {
+        "stage": reading.snapshot.name,
+        "state": reading.health.value,
+        "pid": reading.snapshot.pid,
+        "age_s": round(reading.age_ns / NS_PER_SECOND, 1),
+    }
+
+
+@click.command("logs")
+@settings_options
+@click.argument("server", type=click.Choice(SERVERS))
+@click.option("-n", "lines", default=50, show_default=True, help="How many lines.")
+@click.option("-f", "--follow", is_flag=True, help="Go on with new lines.")
+def logs_command(server: str, lines: int, follow: bool, **options: Any) -> None:
+    """Show the last lines of a server's log.
+
+    Example: ticktrail logs cassandra -n 100
+    """
+    settings = load_settings(**options).settings
+    for line in Stack(settings.stack, SystemClock()).logs(server, lines, follow_on=follow):
+        click.echo(line)

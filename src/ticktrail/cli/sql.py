@@ -1,0 +1,146 @@
+"""`ticktrail sql`: questions to the store."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.table import Table
+
+from ticktrail.cli.options import json_option, load_settings, settings_options
+from ticktrail.config import Settings
+from ticktrail.errors import UsageError
+from ticktrail.query import Engine
+from ticktrail.store import connect
+
+__all__ = ["print_table", "run_sql", "sql_command"]
+
+# More rows than a person reads; the whole result goes to --json or --output.
+_SHOWN_ROWS = 40
+
+
+@click.command("sql")
+@settings_options
+@json_option
+@click.argument("query")
+@click.option("--scan-all", is_flag=True, help="Allow a query without bounds, which reads whole tables.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Write the rows to a .csv, .parquet or .arrow file.",
+)
+def sql_command(query: str, scan_all: bool, output: Path | None, as_json: bool, **options: Any) -> None:
+    """Ask with DuckDB's SQL over the tables trades, quotes, bars, status, corrections, latest.
+
+    Bound every question by symbol or time: WHERE symbol = 'AAPL' AND ts >= TIMESTAMPTZ '2026-11-23 14:30Z'.
+
+    Example: ticktrail sql "SELECT symbol, count(*) FROM trades WHERE ts > now() - INTERVAL 1 HOUR GROUP BY 1"
+    """
+    settings = load_settings(**options).settings
+    rows = run_sql(settings, query, scan_all=scan_all)
+    if output is not None:
+        _write(rows, output)
+        click.echo(f"Wrote {rows.num_rows:,} rows to {output}.", err=True)
+    elif as_json:
+        for row in rows.to_pylist():
+            click.echo(json.dumps({name: _plain(value) for name, value in row.items()}))
+    else:
+        print_table(rows)
+
+
+def run_sql(settings: Settings, query: str, *, scan_all: bool = False) -> pa.Table:
+    """Run a query against the settings' store; give its rows.
+
+    Raises
+    ------
+    TicktrailError
+        As `ticktrail.query.Engine.sql` has it. Where nothing matched, a hint on standard error says what is
+        stored.
+    """
+    session = connect(settings.store)
+    try:
+        engine = Engine(session)
+        try:
+            rows: pa.Table = engine.sql(query, scan_all=scan_all).arrow()
+            if not rows.num_rows:
+                _say_what_is_stored(engine)
+        finally:
+            engine.close()
+    finally:
+        session.close()
+    return rows
+
+
+def print_table(rows: pa.Table) -> None:
+    """Print rows for people."""
+    table = Table(*rows.column_names, box=None, header_style="bold")
+    for index, field in enumerate(rows.schema):
+        if pa.types.is_integer(field.type) or pa.types.is_floating(field.type):
+            table.columns[index].justify = "right"
+    for row in rows.slice(0, _SHOWN_ROWS).to_pylist():
+        table.add_row(*(_shown(value) for value in row.values()))
+    console = Console()
+    # Wider than the terminal is better than cut: a pager or a file shows it whole.
+    console.width = max(console.width, console.measure(table).maximum)
+    console.print(table)
+    if rows.num_rows > _SHOWN_ROWS:
+        console.print(
+            f"… {rows.num_rows - _SHOWN_ROWS:,} more rows (--json or --output give all)", style="dim"
+        )
+
+
+def _say_what_is_stored(engine: Engine) -> None:
+    stored = engine.stored()
+    if not stored:
+        click.echo("Nothing is stored yet.", err=True)
+        return
+    click.echo("No rows. What is stored:", err=True)
+    for entry in stored:
+        click.echo(
+            f"  {entry.table} of {entry.feed}: {entry.days_count} days from {entry.first} to {entry.last}",
+            err=True,
+        )
+
+
+def _write(rows: pa.Table, output: Path) -> None:
+    match output.suffix:
+        case ".csv":
+            pacsv.write_csv(rows, output)
+        case ".parquet":
+            pq.write_table(rows, output, compression="zstd")
+        case ".arrow":
+            with pa.OSFile(str(output), "wb") as sink, pa.ipc.new_file(sink, rows.schema) as writer:
+                writer.write_table(rows)
+        case _:
+            raise UsageError(
+                what=f"Cannot tell what to write to {output}",
+                why="its name ends in none of .csv, .parquet, .arrow",
+                next_step="Give it one of these endings.",
+            )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, int | float | str | bool | None) else str(value)
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ", timespec="auto").replace("+00:00", "Z")
+    if isinstance(value, float):
+        return f"{value:,.4f}".rstrip("0").rstrip(".")
+    return str(value)

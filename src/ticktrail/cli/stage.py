@@ -1,0 +1,93 @@
+"""What every stage's process does besides its work: signals, logs, snapshots, metrics, a last word."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ticktrail.clock import Clock
+from ticktrail.config import Settings, wants_color
+from ticktrail.telemetry import MetricsServer, SnapshotWriter, configure_logging, run_dir
+
+__all__ = ["stage", "stop_with_parent"]
+
+_SNAPSHOT_EVERY_S = 0.5
+
+View = Callable[[], Mapping[str, Any]]
+
+
+@contextmanager
+def stage(
+    name: str,
+    settings: Settings,
+    clock: Clock,
+    view: View = dict,
+    on_stop: Callable[[], None] = lambda: None,
+) -> Iterator[threading.Event]:
+    """Prepare the process for a stage's work, and say the last word after it.
+
+    Parameters
+    ----------
+    name
+        ``"persist"``; also the name of its snapshot.
+    view
+        The stage's own part of the snapshot.
+    on_stop
+        Called from the signal handler, for work that does not watch the event.
+
+    Yields
+    ------
+    The event that SIGINT and SIGTERM set.
+    """
+    telemetry = settings.telemetry
+    configure_logging(
+        log_format=telemetry.log_format, level=telemetry.log_level, color=wants_color(sys.stderr), clock=clock
+    )
+    stop = threading.Event()
+
+    def halt(signum: int, frame: object) -> None:
+        del signum, frame
+        stop.set()
+        on_stop()
+
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, halt)
+    writer = SnapshotWriter(run_dir(Path(settings.stack.data_dir)) / f"{name}.json", clock)
+    done = threading.Event()
+
+    def write_snapshots() -> None:
+        while not clock.wait(done, _SNAPSHOT_EVERY_S):
+            writer.write(view)
+
+    thread = threading.Thread(target=write_snapshots, name="snapshots", daemon=True)
+    thread.start()
+    server = MetricsServer(telemetry.metrics_port) if telemetry.metrics_port else None
+    try:
+        yield stop
+    finally:
+        done.set()
+        thread.join()
+        writer.close(view())
+        if server is not None:
+            server.close()
+
+
+def stop_with_parent() -> None:
+    """Stop in order when the process that started this one is gone, however it went.
+
+    The parent holds the other end of standard input; reading it ends exactly when the parent ends.
+    """
+
+    def watch() -> None:
+        # Not through `sys.stdin`: its buffer's lock, held here, would abort the interpreter's own end.
+        while os.read(sys.stdin.fileno(), 4096):
+            pass
+        signal.raise_signal(signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()

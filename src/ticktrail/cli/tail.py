@@ -1,0 +1,55 @@
+"""`ticktrail tail`: the human's console consumer."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+import msgspec
+
+from ticktrail.bus import Tail, Topics
+from ticktrail.cli.options import load_settings, settings_options
+from ticktrail.codec import decode_record
+from ticktrail.errors import CodecError
+from ticktrail.model import Record
+
+__all__ = ["tail_command"]
+
+
+@click.command("tail")
+@settings_options
+@click.argument("topic")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
+@click.option("--from-start", is_flag=True, help="Begin at the start of the log instead of its end.")
+@click.option("-n", "count", type=int, help="Stop after that many values.")
+def tail_command(topic: str, as_json: bool, from_start: bool, count: int | None, **options: Any) -> None:
+    """Print the values of a topic as they come.
+
+    TOPIC is a full name or the part after the prefix: trades, quotes, bars, status, dead-letters.
+
+    Example: ticktrail tail trades --json -n 10
+    """
+    settings = load_settings(**options).settings
+    prefix = Topics.of(settings.kafka).prefix
+    name = topic if topic.startswith(f"{prefix}.") else f"{prefix}.{topic}"
+    if not name.endswith((".v1", ".dead-letters")) and ".raw." not in name:
+        name += ".v1"
+    with Tail(settings.kafka, name, from_start=from_start) as values:
+        for number, value in enumerate(values, start=1):
+            click.echo(_shown(value, as_json))
+            if number == count:
+                return
+            sys.stdout.flush()
+
+
+def _shown(value: bytes, as_json: bool) -> str:
+    try:
+        record: Record = decode_record(value).record
+    except CodecError as error:
+        shown: dict[str, Any] = {"undecodable": value.hex(), "reason": error.reason}
+    else:
+        shown = {"kind": type(record).__name__.lower(), **msgspec.structs.asdict(record)}
+    if as_json:
+        return msgspec.json.encode(shown).decode()
+    return "  ".join(f"{name}={value}" for name, value in shown.items())

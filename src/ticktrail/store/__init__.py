@@ -1,0 +1,52 @@
+"""Cassandra: tables, writing, reading. The only room that imports a Cassandra driver."""
+
+from ticktrail.store.batches import sql_schema
+from ticktrail.store.latest import LATEST_SCHEMA
+from ticktrail.store.migrate import SCHEMA_VERSION, migrate
+from ticktrail.store.partitions import DayRef, PartitionRef, SpanNs, bucket_end, day_span_ns, slot_spans_ns
+from ticktrail.store.reader import Read, Reader
+from ticktrail.store.session import ServerLimits, StoreSession, connect
+from ticktrail.store.tables import (
+    BARS,
+    CORRECTIONS,
+    LATEST_QUOTES,
+    LATEST_TRADES,
+    QUOTES,
+    STATUS,
+    TABLE_OF,
+    TABLES,
+    TRADES,
+    Table,
+    dataset_of,
+)
+from ticktrail.store.writer import Writer
+
+__all__ = [
+    "BARS",
+    "CORRECTIONS",
+    "LATEST_QUOTES",
+    "LATEST_SCHEMA",
+    "LATEST_TRADES",
+    "QUOTES",
+    "SCHEMA_VERSION",
+    "STATUS",
+    "TABLES",
+    "TABLE_OF",
+    "TRADES",
+    "DayRef",
+    "PartitionRef",
+    "Read",
+    "Reader",
+    "ServerLimits",
+    "SpanNs",
+    "StoreSession",
+    "Table",
+    "Writer",
+    "bucket_end",
+    "connect",
+    "dataset_of",
+    "day_span_ns",
+    "migrate",
+    "slot_spans_ns",
+    "sql_schema",
+]

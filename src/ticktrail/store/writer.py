@@ -1,0 +1,229 @@
+"""Records into Cassandra, many per request.
+
+Guarantee: `Write.done` is called once for every `submit`, with no error only after the server acknowledged
+every row of it at the configured consistency. Rows are addressed by their identity and carry their own
+write times, so any write may be repeated, in any order, without effect.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from cassandra.cluster import ResponseFuture
+from cassandra.policies import FallthroughRetryPolicy
+from cassandra.protocol import BatchMessage
+from cassandra.query import BatchStatement
+
+from ticktrail.errors import TicktrailError
+from ticktrail.model import Columns
+from ticktrail.store.catalogue import Catalogue
+from ticktrail.store.frames import BATCH_ROWS_MAX, batch_body, encode_rows
+from ticktrail.store.migrate import slot_minutes
+from ticktrail.store.session import StoreSession, translated
+from ticktrail.store.tables import LATEST_QUOTES, LATEST_TRADES, TABLES, Table
+
+__all__ = ["Done", "Writer"]
+
+# One partition's rows are one mutation, for which the server's limit is half a commit-log segment (16 MiB);
+# far smaller ones spread better over its threads.
+_PARTITION_BATCH_BYTES_MAX = 256 * 1024
+# The server measures mutations, not frames; a row of ours was seen to weigh up to 1.1 times its frame's
+# bytes there, so batches of several partitions keep this share of the limit.
+_BATCH_FILL = 0.7
+
+# Called on a thread of the driver; must return at once and never raise.
+Done = Callable[[TicktrailError | None], None]
+
+
+class _Batch(NamedTuple):
+    """Consecutive rows of a packed write."""
+
+    first: int
+    last: int
+
+
+class _Frame(BatchMessage):  # type: ignore[misc]
+    """A BATCH request whose body is ready."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__(None, (), None)
+        self.body = body
+
+    def send_body(self, f: Any, protocol_version: int) -> None:
+        del protocol_version
+        f.write(self.body)
+
+
+class _Outcome:
+    """Counts the answers of one `submit`; reports once when the last has come."""
+
+    def __init__(self, expected: int, done: Done) -> None:
+        self._lock = threading.Lock()
+        self._expected = expected
+        self._error: TicktrailError | None = None
+        self._done = done
+
+    def answered(self, error: TicktrailError | None) -> None:
+        with self._lock:
+            self._expected -= 1
+            self._error = self._error or error
+            last = self._expected == 0
+        if last:
+            self._done(self._error)
+
+
+class Writer:
+    """Writes records of any kind. One thread submits; answers come on the driver's threads.
+
+    Parameters
+    ----------
+    session
+        A migrated session.
+    requests_in_flight_max
+        `submit` blocks while that many requests are unanswered.
+    """
+
+    def __init__(self, session: StoreSession, requests_in_flight_max: int) -> None:
+        self._session = session
+        self._slots = slot_minutes(session)
+        self._prepared = {
+            (table.name, table.value): session.prepare(table.insert)
+            for table in (*TABLES.values(), LATEST_TRADES, LATEST_QUOTES)
+        }
+        self._catalogue = Catalogue(session)
+        self._free = threading.BoundedSemaphore(requests_in_flight_max)
+        self._batch_bytes_max = int(session.limits.batch_bytes_max * _BATCH_FILL)
+
+    def submit(
+        self, table: Table, columns: Columns[Any], write_ts_us: npt.NDArray[np.int64], done: Done
+    ) -> None:
+        """Send records; blocks only while too many requests are in flight.
+
+        Parameters
+        ----------
+        table
+            Where they go.
+        columns
+            n > 0 records of ``table.record``.
+        write_ts_us
+            Shape ``(n,)``: CQL write times, microseconds since 1970. The latest one of a row wins.
+        done
+            See `Done`.
+
+        Raises
+        ------
+        TicktrailError
+            A partition could not be entered in the catalogue; nothing was sent and `done` is not called.
+        """
+        frames = self.build(table, columns, write_ts_us)
+        self.send(frames, done)
+
+    def build(self, table: Table, columns: Columns[Any], write_ts_us: npt.NDArray[np.int64]) -> list[bytes]:
+        """Enter the partitions in the catalogue, and make the bodies of the requests; see `submit`."""
+        keys = table.keys(columns, self._slots.get(table.name, 1440))
+        order, starts = _by_partition(table, keys)
+        columns = columns.take(order)
+        keys = {name: column[order] for name, column in keys.items()}
+        self._catalogue.enter(table, {name: column[starts] for name, column in keys.items()})
+        prepared = self._prepared[table.name, table.value]
+        rows = encode_rows(table, prepared.query_id, keys, columns, write_ts_us[order])
+        whole, offsets = rows.data.tobytes(), rows.offsets
+        return [
+            batch_body(
+                whole[offsets[batch.first] : offsets[batch.last]],
+                batch.last - batch.first,
+                self._session.consistency,
+                self._session.protocol_version,
+            )
+            for batch in _cut(offsets, starts, self._batch_bytes_max)
+        ]
+
+    def send(self, frames: Sequence[bytes], done: Done) -> None:
+        """Send requests made by `build`; blocks only while too many are in flight."""
+        outcome = _Outcome(len(frames), done)
+        for frame in frames:
+            self._send(frame, outcome)
+
+    def write(self, table: Table, columns: Columns[Any], write_ts_us: npt.NDArray[np.int64]) -> None:
+        """Send records and wait until all are acknowledged; parameters as for `submit`.
+
+        Raises
+        ------
+        TicktrailError
+            Some were not. Writing them again is safe.
+        """
+        answered: queue.SimpleQueue[TicktrailError | None] = queue.SimpleQueue()
+        self.submit(table, columns, write_ts_us, answered.put)
+        error = answered.get()
+        if error is not None:
+            raise error
+
+    def _send(self, body: bytes, outcome: _Outcome) -> None:
+        session = self._session
+        self._free.acquire()
+        future = ResponseFuture(
+            session.driver,
+            _Frame(body),
+            BatchStatement(consistency_level=session.consistency),
+            session.settings.timeout_s,
+            retry_policy=FallthroughRetryPolicy(),
+        )
+        future.add_callbacks(
+            lambda _: self._answered(outcome, None),
+            lambda error: self._answered(outcome, translated(error, session.address)),
+        )
+        future.send_request()
+
+    def _answered(self, outcome: _Outcome, error: TicktrailError | None) -> None:
+        self._free.release()
+        outcome.answered(error)
+
+
+def _by_partition(table: Table, keys: dict[str, Any]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Order rows by partition; give that order and the first row of each partition in it."""
+    names = [name for name in table.partition if (keys[name] != keys[name][0]).any()]
+    count = len(next(iter(keys.values())))
+    if not names:
+        return np.arange(count), np.zeros(1, dtype=np.int64)
+    order = np.lexsort([keys[name] for name in reversed(names)])
+    changed = np.zeros(count, dtype=np.bool_)
+    changed[0] = True
+    for name in names:
+        column = keys[name][order]
+        changed[1:] |= column[1:] != column[:-1]
+    return order, np.flatnonzero(changed)
+
+
+def _cut(
+    offsets: npt.NDArray[np.int64], starts: npt.NDArray[np.int64], batch_bytes_max: int
+) -> Iterator[_Batch]:
+    """Cut rows into batches: large partitions by themselves, small ones together below the limit."""
+    ends = np.append(starts[1:], len(offsets) - 1).tolist()
+    open_first: int | None = None
+    for first, last in zip(starts.tolist(), ends, strict=True):
+        if offsets[last] - offsets[first] > batch_bytes_max:
+            if open_first is not None:
+                yield _Batch(open_first, first)
+                open_first = None
+            yield from _cut_partition(offsets, first, last)
+            continue
+        if open_first is None:
+            open_first = first
+        elif offsets[last] - offsets[open_first] > batch_bytes_max or last - open_first > BATCH_ROWS_MAX:
+            yield _Batch(open_first, first)
+            open_first = first
+    if open_first is not None:
+        yield _Batch(open_first, len(offsets) - 1)
+
+
+def _cut_partition(offsets: npt.NDArray[np.int64], first: int, last: int) -> Iterator[_Batch]:
+    while first < last:
+        fits = int(np.searchsorted(offsets, offsets[first] + _PARTITION_BATCH_BYTES_MAX, side="right")) - 1
+        end = min(max(fits, first + 1), last, first + BATCH_ROWS_MAX)
+        yield _Batch(first, end)
+        first = end

@@ -1,0 +1,426 @@
+"""The simulated exchange over real sockets, read by a client that is not ticktrail's."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
+
+from ticktrail.clock import SystemClock
+from ticktrail.config import Secret
+from ticktrail.errors import PortTaken
+from ticktrail.feeds.sim import (
+    COPY,
+    DROPPED,
+    LATE_DELIVERY,
+    SILENCED,
+    Faults,
+    SimSettings,
+    Summary,
+    read_log,
+    serve,
+)
+
+DEADLINE_S = 30.0
+AUTH = {"action": "auth", "key": "sim", "secret": "sim"}
+ALL = {"action": "subscribe", "trades": ["*"], "quotes": ["*"], "statuses": ["*"], "lulds": ["*"]}
+EVEN = SimSettings(session_s=0, rate=20_000, symbols=60, quotes_per_trade=0, halts_per_hour=0)
+
+
+class Running:
+    """An exchange in this loop."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.stop = asyncio.Event()
+        self.summary: Summary | None = None
+
+
+@asynccontextmanager
+async def exchange(settings: SimSettings) -> AsyncIterator[Running]:
+    running = Running()
+    listening = asyncio.Event()
+
+    def ready(url: str) -> None:
+        running.url = url
+        listening.set()
+
+    task = asyncio.create_task(serve(settings, SystemClock(), ready=ready, stop=running.stop))
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            await listening.wait()
+        yield running
+    finally:
+        running.stop.set()
+        async with asyncio.timeout(DEADLINE_S):
+            running.summary = await task
+
+
+def changed(settings: SimSettings, **changes: Any) -> SimSettings:
+    return SimSettings(**{name: getattr(settings, name) for name in settings.__struct_fields__} | changes)
+
+
+async def say(socket: ClientConnection, message: dict[str, Any]) -> dict[str, Any]:
+    await socket.send(json.dumps(message))
+    return await hear(socket)
+
+
+async def hear(socket: ClientConnection) -> dict[str, Any]:
+    async with asyncio.timeout(DEADLINE_S):
+        messages = json.loads(await socket.recv())
+    assert isinstance(messages, list)
+    assert len(messages) == 1
+    first: dict[str, Any] = messages[0]
+    return first
+
+
+@asynccontextmanager
+async def client(url: str, subscribe: dict[str, Any] | None = None) -> AsyncIterator[ClientConnection]:
+    async with connect(url, proxy=None, max_queue=None) as socket:
+        assert await hear(socket) == {"T": "success", "msg": "connected"}
+        assert await say(socket, AUTH) == {"T": "success", "msg": "authenticated"}
+        if subscribe:
+            assert (await say(socket, subscribe))["T"] == "subscription"
+        yield socket
+
+
+async def gather(socket: ClientConnection, *, quiet_s: float = 0.6) -> list[dict[str, Any]]:
+    """Collect messages until nothing has come for a while, or the connection is closed.
+
+    What is no list of messages is collected as a message of type ``"?"``.
+    """
+    messages: list[dict[str, Any]] = []
+    while True:
+        try:
+            async with asyncio.timeout(quiet_s):
+                payload = await socket.recv(decode=False)
+        except (TimeoutError, ConnectionClosed):
+            return messages
+        try:
+            content = json.loads(payload)
+            assert all(isinstance(message, dict) for message in content)
+            messages += content
+        except (ValueError, TypeError, AssertionError):
+            messages.append({"T": "?"})
+
+
+def keys(messages: list[dict[str, Any]]) -> list[tuple[str, int]]:
+    return [(message["S"], message["i"]) for message in messages if message["T"] == "t" and "i" in message]
+
+
+def logged_keys(rows: list[dict[str, Any]]) -> list[tuple[str, int]]:
+    return [(row["symbol"], row["id"]) for row in rows]
+
+
+def in_log(directory: Path, kind: str = "trades", *, sent_only: bool = True) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = read_log(directory, sent_only=sent_only)[kind].to_pylist()
+    return rows
+
+
+def test_a_client_receives_exactly_what_the_log_says(tmp_path: Path) -> None:
+    settings = changed(
+        EVEN,
+        trades_max=20_000,
+        quotes_per_trade=0.5,
+        halts_per_hour=36_000,
+        halt_s=0.1,
+        corrections_per_million=2_000,
+        cancels_per_million=2_000,
+        log_dir=str(tmp_path),
+    )
+
+    async def scenario() -> list[dict[str, Any]]:
+        async with exchange(settings) as running, client(running.url, ALL) as socket:
+            return await gather(socket)
+
+    messages = asyncio.run(scenario())
+    tables = read_log(tmp_path)
+    trades = [message for message in messages if message["T"] == "t"]
+    assert len(trades) == 20_000
+    assert [
+        (row["symbol"], row["id"], row["price"], row["size"], row["venue"], row["tape"], row["conditions"])
+        for row in tables["trades"].to_pylist()
+    ] == [(m["S"], m["i"], m["p"], m["s"], m["x"], m["z"], ",".join(m["c"])) for m in trades]
+    quotes = [message for message in messages if message["T"] == "q"]
+    assert [
+        (row["symbol"], row["bid_price"], row["bid_size"], row["ask_price"], row["ask_size"])
+        for row in tables["quotes"].to_pylist()
+    ] == [(m["S"], m["bp"], m["bs"], m["ap"], m["as"]) for m in quotes]
+    assert len(quotes) > 8_000
+    kinds = Counter(message["T"] for message in messages)
+    assert kinds["c"] + kinds["x"] == len(tables["corrections"]) > 20
+    assert kinds["s"] + kinds["l"] == len(tables["statuses"]) > 5
+    assert [m["oi"] if m["T"] == "c" else m["i"] for m in messages if m["T"] in "cx"] == tables[
+        "corrections"
+    ]["original_id"].to_pylist()
+
+
+def test_subscriptions_decide_who_gets_what(tmp_path: Path) -> None:
+    settings = changed(EVEN, trades_max=10_000, quotes_per_trade=0.2, log_dir=str(tmp_path))
+
+    async def scenario() -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
+        async with (
+            exchange(settings) as running,
+            client(running.url) as few,
+            client(running.url) as everything,
+            client(running.url) as twin,
+        ):
+            for socket in (everything, twin):
+                await socket.send(json.dumps({"action": "subscribe", "trades": ["*"]}))
+            await few.send(json.dumps({"action": "subscribe", "trades": ["AAPL", "NOPE"], "quotes": ["SPY"]}))
+            gathered = await asyncio.gather(gather(few), gather(everything), gather(twin))
+            return gathered[0], gathered[1], gathered[2]
+
+    few, everything, twin = asyncio.run(scenario())
+    assert everything == twin
+    assert len(keys(everything)) == 10_000
+    assert {m["S"] for m in few if m["T"] == "t"} == {"AAPL"}
+    assert {m["S"] for m in few if m["T"] == "q"} == {"SPY"}
+    apple = [key for key in keys(everything) if key[0] == "AAPL"]
+    assert keys(few) == apple[-len(keys(few)) :]
+    assert len(in_log(tmp_path, "trades")) == 10_000
+    assert {row["symbol"] for row in in_log(tmp_path, "quotes")} == {"SPY"}
+
+
+def test_unsubscribed_symbols_stop(tmp_path: Path) -> None:
+    async def scenario() -> list[dict[str, Any]]:
+        settings = changed(EVEN, log_dir=str(tmp_path))
+        subscribe = {"action": "subscribe", "trades": ["SPY", "NVDA"]}
+        async with exchange(settings) as running, client(running.url, subscribe) as socket:
+            await socket.send(json.dumps({"action": "unsubscribe", "trades": ["SPY"]}))
+            after: list[dict[str, Any]] | None = None
+            async with asyncio.timeout(DEADLINE_S):
+                while after is None or len(after) < 100:
+                    messages = json.loads(await socket.recv())
+                    if after is not None:
+                        after += messages
+                    elif messages[0]["T"] == "subscription":
+                        after = []
+            return after
+
+    assert {message["S"] for message in asyncio.run(scenario())} == {"NVDA"}
+
+
+def test_errors_over_the_wire() -> None:
+    settings = changed(EVEN, connections_max=1, symbols_max=2, auth_timeout_s=1.0)
+
+    async def scenario() -> None:
+        async with exchange(settings) as running, connect(running.url, proxy=None) as socket:
+            await hear(socket)
+            assert (await say(socket, {"action": "subscribe", "trades": ["A"]}))["code"] == 401
+            assert (await say(socket, AUTH | {"secret": "wrong"}))["code"] == 402
+            await socket.send("{nonsense")
+            assert (await hear(socket))["code"] == 400
+            assert (await say(socket, AUTH))["msg"] == "authenticated"
+            assert (await say(socket, AUTH))["code"] == 403
+            assert (await say(socket, {"action": "subscribe", "trades": ["A", "B", "C"]}))["code"] == 405
+            assert (await say(socket, {"action": "subscribe", "news": ["A"]}))["code"] == 410
+            async with connect(running.url, proxy=None) as second:
+                await hear(second)
+                assert (await say(second, AUTH))["code"] == 406
+                async with asyncio.timeout(DEADLINE_S):
+                    await second.wait_closed()
+            async with connect(running.url, proxy=None) as mute:
+                await hear(mute)
+                assert (await hear(mute))["code"] == 404
+                async with asyncio.timeout(DEADLINE_S):
+                    await mute.wait_closed()
+            with pytest.raises(InvalidStatus, match="404"):
+                await connect(running.url.replace("/v2/sip", "/v3/what"), proxy=None)
+            with pytest.raises(InvalidStatus, match="403"):
+                await connect(running.url, proxy=None, origin="https://example.org")  # type: ignore[arg-type]
+
+    asyncio.run(scenario())
+
+
+def test_keys_may_stand_in_the_handshake() -> None:
+    settings = changed(EVEN, key=Secret("me"), secret=Secret("mine"))
+
+    async def scenario() -> None:
+        headers = {"APCA-API-KEY-ID": "me", "APCA-API-SECRET-KEY": "mine"}
+        async with (
+            exchange(settings) as running,
+            connect(running.url, proxy=None, additional_headers=headers) as socket,
+        ):
+            assert (await hear(socket))["msg"] == "connected"
+            assert (await hear(socket))["msg"] == "authenticated"
+
+    asyncio.run(scenario())
+
+
+def test_a_taken_port_is_named() -> None:
+    async def scenario() -> None:
+        async with exchange(EVEN) as running:
+            port = int(running.url.rsplit(":", 1)[1].partition("/")[0])
+            with pytest.raises(PortTaken, match=str(port)):
+                await serve(
+                    changed(EVEN, port=port), SystemClock(), ready=lambda _: None, stop=asyncio.Event()
+                )
+
+    asyncio.run(scenario())
+
+
+def test_dropped_repeated_and_late_messages_are_those_in_the_log(tmp_path: Path) -> None:
+    faults = Faults(
+        drop_per_million=10_000,
+        duplicate_per_million=10_000,
+        reorder_per_million=10_000,
+        garbage_per_million=1_000,
+    )
+    settings = changed(EVEN, trades_max=20_000, faults=faults, log_dir=str(tmp_path))
+
+    async def scenario() -> list[dict[str, Any]]:
+        async with exchange(settings) as running, client(running.url, ALL) as socket:
+            return await gather(socket)
+
+    messages = asyncio.run(scenario())
+    whole = [
+        message
+        for message in messages
+        if message["T"] == "t"
+        and isinstance(message.get("p"), float | int)
+        and not message["t"].startswith("9999-99")
+    ]
+    logged = in_log(tmp_path, sent_only=False)
+    assert keys(whole) == logged_keys([row for row in logged if row["marks"] != DROPPED])
+    marks = Counter(row["marks"] for row in logged)
+    for mark in (DROPPED, COPY, LATE_DELIVERY):
+        assert 120 < marks[mark] < 290
+    assert all(row["recipients"] == (row["marks"] != DROPPED) for row in logged)
+    assert sum(marks.values()) == 20_000 + marks[COPY]
+    # What was dropped is exactly what is missing from the contiguous ids.
+    received = set(keys(whole))
+    missing = {
+        (symbol, number) for symbol, last in dict(sorted(received)).items() for number in range(1, last + 1)
+    } - received
+    dropped = {(row["symbol"], row["id"]) for row in logged if row["marks"] == DROPPED}
+    assert missing <= dropped
+    assert len(dropped - missing) <= 10  # at a symbol's end nothing shows the hole
+    garbage = [row for row in in_log(tmp_path, "faults") if row["fault"] == "garbage"]
+    assert 5 < len(garbage) < 50
+
+
+def test_after_a_disconnect_nothing_that_was_logged_as_sent_is_lost(tmp_path: Path) -> None:
+    settings = changed(EVEN, seconds=1.6, faults=Faults(disconnect_every_s=0.5), log_dir=str(tmp_path))
+
+    async def scenario() -> tuple[list[dict[str, Any]], int]:
+        messages: list[dict[str, Any]] = []
+        cuts = 0
+        async with exchange(settings) as running:
+            while cuts < 3:
+                async with client(running.url, ALL) as socket:
+                    messages += await gather(socket, quiet_s=DEADLINE_S)
+                    with pytest.raises(ConnectionClosedError) as caught:
+                        await socket.recv()
+                    assert caught.value.rcvd is None  # no closing handshake
+                    cuts += 1
+        return messages, cuts
+
+    messages, cuts = asyncio.run(scenario())
+    logged = in_log(tmp_path, sent_only=False)
+    sent = [row for row in logged if row["recipients"]]
+    assert keys(messages) == logged_keys(sent)
+    assert len(sent) < len(logged)  # while the client was away, the market went on
+    disconnects = [row for row in in_log(tmp_path, "faults") if row["fault"] == "disconnect"]
+    assert len(disconnects) == cuts == 3
+
+
+def test_silence_loses_what_was_due_and_keeps_the_connection(tmp_path: Path) -> None:
+    settings = changed(
+        EVEN, seconds=1.0, faults=Faults(silence_at_s=0.3, silence_s=0.4), log_dir=str(tmp_path)
+    )
+
+    async def scenario() -> list[dict[str, Any]]:
+        async with exchange(settings) as running, client(running.url, ALL) as socket:
+            return await gather(socket, quiet_s=2.0)
+
+    messages = asyncio.run(scenario())
+    logged = in_log(tmp_path, sent_only=False)
+    silenced = [row for row in logged if row["marks"] == SILENCED]
+    assert keys(messages) == logged_keys([row for row in logged if not row["marks"]])
+    assert len(silenced) == pytest.approx(8_000, rel=0.4)
+    assert not any(row["recipients"] for row in silenced)
+    notes = [row["detail"] for row in in_log(tmp_path, "faults") if row["fault"] == "silence"]
+    assert notes == ["begins", "ends"]
+
+
+def test_a_client_that_does_not_read_gets_error_407_and_the_others_do_not_wait(tmp_path: Path) -> None:
+    settings = changed(
+        EVEN, rate=100_000, trades_max=150_000, client_buffer_bytes_max=1_000_000, log_dir=str(tmp_path)
+    )
+
+    async def scenario() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        # One frame in its queue; it leaves the rest to the kernel's buffers and the exchange's.
+        async with (
+            exchange(settings) as running,
+            connect(running.url, proxy=None, max_queue=1, close_timeout=0.1) as slow,
+        ):
+            await hear(slow)
+            await say(slow, AUTH)
+            await slow.send(json.dumps(ALL))
+            async with client(running.url, ALL) as quick:
+                gathered = await gather(quick, quiet_s=1.0)
+            return gathered, await gather(slow, quiet_s=5.0)
+
+    quick, slow = asyncio.run(scenario())
+    assert len(keys(quick)) == 150_000
+    assert slow[-1] == {"T": "error", "code": 407, "msg": "slow client"}
+    # What it got before the error has no hole.
+    assert keys(slow) == logged_keys(in_log(tmp_path))[: len(keys(slow))]
+    assert "slow_client" in [row["fault"] for row in in_log(tmp_path, "faults")]
+
+
+def test_a_client_may_come_again_in_the_middle(tmp_path: Path) -> None:
+    settings = changed(EVEN, log_dir=str(tmp_path))
+
+    async def scenario() -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
+        async with exchange(settings) as running:
+            visits = []
+            for _ in range(2):
+                async with client(running.url, ALL) as socket, asyncio.timeout(DEADLINE_S):
+                    visit: list[dict[str, Any]] = []
+                    while len(keys(visit)) < 2_000:
+                        visit += json.loads(await socket.recv())
+                visits.append(keys(visit))
+            return visits[0], visits[1]
+
+    first, second = asyncio.run(scenario())
+    logged = logged_keys(in_log(tmp_path))
+    assert first == logged[: len(first)]
+    begin = logged.index(second[0])
+    assert begin >= len(first)
+    assert second == logged[begin : begin + len(second)]
+
+
+def test_a_hundred_thousand_trades_a_second_arrive_whole(tmp_path: Path) -> None:
+    """No assertion on time: it shows that at this rate nothing is lost, reordered or cut off."""
+    settings = changed(
+        EVEN, rate=100_000, symbols=5_000, trades_max=150_000, close_at_end=True, log_dir=str(tmp_path)
+    )
+
+    async def scenario() -> tuple[int, Running]:
+        count = 0
+        async with exchange(settings) as running, client(running.url, ALL) as socket:
+            try:
+                while True:
+                    async with asyncio.timeout(DEADLINE_S):
+                        payload = await socket.recv(decode=False)
+                    assert isinstance(payload, bytes)
+                    count += payload.count(b'"T":"t"')
+            except ConnectionClosed:
+                pass
+        return count, running
+
+    count, running = asyncio.run(scenario())
+    assert count == 150_000
+    assert running.summary is not None
+    assert (running.summary.trades, running.summary.unsent) == (150_000, 0)
+    assert len(in_log(tmp_path)) == 150_000

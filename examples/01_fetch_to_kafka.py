@@ -12,7 +12,6 @@ import json
 
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import NewTopic
-from kafka.errors import TopicAlreadyExistsError
 from websockets.sync.client import connect
 
 from ticktrail.config import load
@@ -26,10 +25,8 @@ kafka = settings.kafka.bootstrap_servers
 exchange = settings.feeds.get("sim", {}).get("url", "ws://127.0.0.1:8765/v2/sip")
 
 admin = KafkaAdminClient(bootstrap_servers=kafka)
-try:
+if TOPIC not in admin.list_topics():
     admin.create_topics([NewTopic(TOPIC, num_partitions=1, replication_factor=1)])
-except TopicAlreadyExistsError:
-    pass  # from the last time
 admin.close()
 
 producer = KafkaProducer(bootstrap_servers=kafka, acks="all")

@@ -15,13 +15,13 @@ done = subprocess.run([*run, "--seconds", "10", "--headless", "--json"], stdout=
 summary = json.loads(done.stdout)
 print(f"received {summary['received']} records, stored {summary['stored']}, {summary['bars']} bars")
 
-# Any question in SQL; the answer is an Arrow table.
+# Any question in SQL; the answer as a pandas frame (or .arrow(), or .pl() for polars).
 answer = ticktrail.sql(
     "SELECT symbol, count(*) AS trades, sum(size) AS shares, round(avg(price), 2) AS mean_price "
     "FROM trades WHERE feed = 'sim' AND ts > now() - INTERVAL 1 HOUR "
     "GROUP BY symbol ORDER BY trades DESC LIMIT 5"
 )
-print(answer.to_pandas().to_string(index=False))
+print(answer.df().to_string(index=False))
 
 # Or without SQL.
 bars = ticktrail.read("bars", symbols=["SPY"], interval="1s")

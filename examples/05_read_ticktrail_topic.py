@@ -10,6 +10,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 import ticktrail
 from ticktrail.config import load
+from ticktrail.model import Trade
 
 settings = load().settings
 topic = f"{settings.kafka.topic_prefix}.trades.v1"  # ticktrail.trades.v1
@@ -21,16 +22,18 @@ consumer.seek_to_beginning()
 ends = consumer.end_offsets(partitions)
 
 kinds: Counter[str] = Counter()
-last = {}
+last: dict[str, float] = {}
 while any(consumer.position(partition) < ends[partition] for partition in partitions):
     for messages in consumer.poll(timeout_ms=1_000).values():
         for message in messages:
             # A trade; or a correction, or a heartbeat: it says that time passes where nothing trades.
             record = ticktrail.decode(message.value)
             kinds[type(record).__name__] += 1
-            if type(record).__name__ == "Trade":
+            if isinstance(record, Trade):
                 last[record.symbol] = record.price
 consumer.close()
 
-print(f"{kinds['Trade']} trades, {kinds['Correction']} corrections, {kinds['Heartbeat']} heartbeats in {topic}")
+print(
+    f"{kinds['Trade']} trades, {kinds['Correction']} corrections, {kinds['Heartbeat']} heartbeats in {topic}"
+)
 print(f"last price of SPY: {last.get('SPY')}")

@@ -18,6 +18,12 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "desk")
 
 pytest_plugins = ["fixtures_servers"]
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what `make test-recordings` asks for."""
+    parser.addoption("--all-recordings", action="store_true", help="use all recorded data, not only a part")
+
+
 _CHECKOUT = Path(__file__).resolve().parent.parent
 
 

@@ -81,7 +81,7 @@ def _settings_table(section: str, struct: Any) -> str:
         if isinstance(field.default, msgspec.Struct):
             nested.append(_settings_table(f"{section}.{field.encode_name}", type(field.default)))
     example = variable_of(f"{section}.{msgspec.structs.fields(struct)[0].encode_name}")
-    head = f"## [{section}]\n\n{_code(doc.partition('Parameters')[0].strip())}\n\nIn the environment: `{example}`."
+    head = f"## [{section}]\n\n{_code(doc.partition('Parameters')[0])}\n\nIn the environment: `{example}`."
     return "\n".join([head, "", "| key | default | |", "|---|---|---|", *rows, "", *nested])
 
 
@@ -113,13 +113,14 @@ def _feed(name: str) -> str:
         _, _, text = readme.read_text("utf-8").partition("\n")  # without its title
         lines.append(_HEADING.sub(r"#\1", text))
     module = importlib.import_module(f"ticktrail.feeds.{name}.config")
-    for struct in vars(module).values():
-        if (
-            inspect.isclass(struct)
-            and issubclass(struct, msgspec.Struct)
-            and struct.__module__ == module.__name__
-        ):
-            lines.append(_HEADING.sub(r"#\1", _settings_table(f"feeds.{name}", struct)))
+    structs = [
+        struct
+        for struct in vars(module).values()
+        if inspect.isclass(struct)
+        and issubclass(struct, msgspec.Struct)
+        and struct.__module__ == module.__name__
+    ]
+    lines += [_HEADING.sub(r"#\1", _settings_table(f"feeds.{name}", struct)) for struct in structs]
     return "\n".join(lines)
 
 
@@ -146,7 +147,7 @@ def errors_part() -> str:
         kind = next(
             (base.__name__ for base in (errors.Transient, errors.Terminal) if issubclass(error, base)), ""
         )
-        lines.append(f"## {name}\n\n{_code(doc.partition('Parameters')[0].strip())}\n")
+        lines.append(f"## {name}\n\n{_code(doc.partition('Parameters')[0])}\n")
         own = [
             field.name
             for field in dataclasses.fields(error)
@@ -174,7 +175,7 @@ def _record(record: type[Record]) -> str:
         f"| `{field.name}` | {_type_name(field.type)} | {_cell(texts.get(field.name, ''))} |"
         for field in msgspec.structs.fields(record)
     ]
-    head = f"### {record.__name__}\n\n{_code(doc.partition('Parameters')[0].strip())}"
+    head = f"### {record.__name__}\n\n{_code(doc.partition('Parameters')[0])}"
     return "\n".join([head, "", "| field | type | |", "|---|---|---|", *rows, ""])
 
 

@@ -16,6 +16,7 @@
         ├── FileFormatError            a file is not what its name or header promises
         ├── SchemaMismatch             the store's tables or the topics are not the ones this version writes
         ├── WriteRejected              the store refused these very rows; others may be fine
+        ├── RecordsLost                Kafka deleted records before they were read
         ├── QueryError                 a question that cannot be answered
         │   └── UnboundedQuery         a question that would read the whole store
         └── StackError                 the embedded Kafka or Cassandra cannot run
@@ -46,6 +47,7 @@ __all__ = [
     "Overloaded",
     "PortTaken",
     "QueryError",
+    "RecordsLost",
     "SchemaMismatch",
     "StackError",
     "Terminal",
@@ -224,6 +226,11 @@ class SchemaMismatch(Terminal):
 @dataclass(kw_only=True, eq=False)
 class WriteRejected(Terminal):
     """The store refused these very rows; others may be fine."""
+
+
+@dataclass(kw_only=True, eq=False)
+class RecordsLost(Terminal):
+    """Kafka deleted records before they were read."""
 
 
 @dataclass(kw_only=True, eq=False)

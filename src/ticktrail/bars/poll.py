@@ -72,9 +72,11 @@ class Beats:
     @staticmethod
     def of(heartbeats: Columns[Heartbeat] | None, offsets: Times | None) -> Beats:
         """Take a poll's heartbeats, of which there may be none."""
-        if heartbeats is None or offsets is None:
+        if heartbeats is None:
             none = np.empty(0, dtype=np.int64)
             return Beats(feeds=np.empty(0, "S1"), offsets=none, times_ns=none)
+        if offsets is None:
+            raise ValueError("heartbeats need their offsets")
         return Beats(feeds=heartbeats["feed"], offsets=offsets, times_ns=heartbeats["ts_recv_ns"])
 
     def of_feed(self, feed: bytes) -> Beats:

@@ -83,6 +83,7 @@ class BarRunner:
                 now_ns = self._clock.monotonic_ns()
                 if now_ns >= self._next_commit_ns:
                     self._commit()
+                    metrics.ASSIGNED.set(len(self._builders))
                     metrics.LAG.set(sum(self._consumer.lag().values()))
                     self._next_commit_ns = now_ns + _COMMIT_EVERY_NS
             self._commit()

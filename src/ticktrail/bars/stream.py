@@ -69,12 +69,6 @@ class _Closed:
         )
         return [before], [rest]
 
-    def of_symbols(self, symbols: Array) -> _Closed:
-        """Select some symbols."""
-        trades = take(self.trades, among(self.trades, symbols))
-        seconds = take(self.seconds, among(self.seconds, symbols))
-        return replace(self, trades=trades, seconds=seconds)
-
 
 class DayStream:
     """Builds the bars of one trading day of one feed, from one partition.
@@ -194,7 +188,10 @@ class DayStream:
         if symbols is not None:
             pending = [take(part, among(part, symbols)) for part in pending]
             stragglers = [take(part, among(part, symbols)) for part in stragglers]
-            closed = [part.of_symbols(symbols) for part in closed]
+            # Their trades are only looked at for the stragglers, which are of these symbols already.
+            closed = [
+                replace(part, seconds=take(part.seconds, among(part.seconds, symbols))) for part in closed
+            ]
         parts = _corrected(closed, stragglers)[0] if closed or stragglers else []
         if pending:
             parts.append(candles_of_seconds(unique_trades(join(pending))))

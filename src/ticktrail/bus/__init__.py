@@ -1,6 +1,7 @@
 """Kafka. The only room that imports a Kafka client."""
 
-from ticktrail.bus.admin import ensure_topics, partition_counts
+from ticktrail.bus.admin import ensure_topics, partition_counts, uncommitted
+from ticktrail.bus.client import MESSAGE_BYTES_MAX
 from ticktrail.bus.consumer import Consumer, Partition, PartitionBatch, Position
 from ticktrail.bus.partitioner import partition_of
 from ticktrail.bus.producer import Producer
@@ -8,6 +9,7 @@ from ticktrail.bus.tail import Tail
 from ticktrail.bus.topics import Topics, message_key
 
 __all__ = [
+    "MESSAGE_BYTES_MAX",
     "Consumer",
     "Partition",
     "PartitionBatch",
@@ -19,4 +21,5 @@ __all__ = [
     "message_key",
     "partition_counts",
     "partition_of",
+    "uncommitted",
 ]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
-from ticktrail.bus.client import client_config, translated
+from ticktrail.bus.client import MESSAGE_BYTES_MAX, client_config, translated
 from ticktrail.bus.topics import Topics
 from ticktrail.config import KafkaSettings
 from ticktrail.errors import SchemaMismatch
 
-__all__ = ["ensure_topics", "partition_counts"]
+__all__ = ["ensure_topics", "partition_counts", "uncommitted"]
 
 _TIMEOUT_S = 30.0
 _HOUR_MS = 3_600_000
@@ -24,7 +24,7 @@ def ensure_topics(settings: KafkaSettings, extra: Iterable[str] = ()) -> None:
     Parameters
     ----------
     extra
-        Names of further topics, such as ``raw.<feed>``.
+        Names of further topics, such as ``raw.<feed>``; like dead letters, their values may be large.
 
     Raises
     ------
@@ -34,15 +34,25 @@ def ensure_topics(settings: KafkaSettings, extra: Iterable[str] = ()) -> None:
         Kafka does not answer.
     """
     topics = Topics.of(settings)
-    wanted = [*topics.records, topics.dead_letters, *extra]
+    whole = {topics.dead_letters, *extra}
+    wanted = [*topics.records, *sorted(whole)]
     admin = AdminClient(client_config(settings))
     config = {
         "message.timestamp.type": "LogAppendTime",
         "retention.ms": str(settings.retention_hours * _HOUR_MS),
         "cleanup.policy": "delete",
     }
+    large = config | {"max.message.bytes": str(MESSAGE_BYTES_MAX)}
     futures = admin.create_topics(
-        [NewTopic(name, settings.partitions, settings.replication_factor, config=config) for name in wanted],
+        [
+            NewTopic(
+                name,
+                settings.partitions,
+                settings.replication_factor,
+                config=large if name in whole else config,
+            )
+            for name in wanted
+        ],
         operation_timeout=_TIMEOUT_S,
         request_timeout=_TIMEOUT_S,
     )
@@ -70,3 +80,32 @@ def partition_counts(settings: KafkaSettings, names: Iterable[str]) -> dict[str,
     except KafkaException as error:
         raise translated(error, settings.bootstrap_servers) from error
     return {name: len(found[name].partitions) if name in found else 0 for name in names}
+
+
+def uncommitted(settings: KafkaSettings, group: str, topics: Iterable[str]) -> int:
+    """Count the values of some topics that a group has not committed.
+
+    Raises
+    ------
+    TicktrailError
+        Kafka does not answer, or knows no such topic.
+    """
+    partitions = [
+        TopicPartition(name, number)
+        for name, count in partition_counts(settings, topics).items()
+        for number in range(count)
+    ]
+    admin = AdminClient(client_config(settings))
+    try:
+        ends = {
+            (at.topic, at.partition): future.result().offset
+            for at, future in admin.list_offsets(
+                {at: OffsetSpec.latest() for at in partitions}, request_timeout=_TIMEOUT_S
+            ).items()
+        }
+        request = ConsumerGroupTopicPartitions(group, partitions)
+        found = admin.list_consumer_group_offsets([request], request_timeout=_TIMEOUT_S)[group].result()
+    except KafkaException as error:
+        raise translated(error, settings.bootstrap_servers) from error
+    committed = {(at.topic, at.partition): max(at.offset, 0) for at in found.topic_partitions}
+    return sum(end - committed.get(at, 0) for at, end in ends.items())

@@ -25,7 +25,13 @@ __all__ = ["Consumer", "Partition", "PartitionBatch", "Position"]
 _FETCH_BACKOFF_MS = 5
 _POLL_TIMEOUT_S_MAX = 0.005
 _COMMITTED_TIMEOUT_S = 30.0
-_IDLE_ERRORS = {KafkaError._PARTITION_EOF, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN}
+# librdkafka goes on by itself after these: it reconnects, or joins the group again.
+_IDLE_ERRORS = {
+    KafkaError._PARTITION_EOF,
+    KafkaError._TRANSPORT,
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._MAX_POLL_EXCEEDED,
+}
 _QUEUED_KIB_MAX = 32 * 1024
 
 
@@ -89,6 +95,7 @@ class Consumer:
         self._address = settings.bootstrap_servers
         self._on_assigned = on_assigned
         self._on_revoked = on_revoked
+        self._is_paused = False
         self._consumer = _Consumer(
             client_config(settings)
             | {
@@ -126,6 +133,18 @@ class Consumer:
             elif trouble.code() not in _IDLE_ERRORS:
                 raise translated(trouble, self._address)
         return [_batch(partition, group) for partition, group in by_partition.items()]
+
+    def pause(self) -> None:
+        """Take no more values until `resume`; `poll` goes on to keep the place in the group."""
+        if not self._is_paused:
+            self._is_paused = True
+            self._consumer.pause(self._consumer.assignment())
+
+    def resume(self) -> None:
+        """Take values again, from where they were left."""
+        if self._is_paused:
+            self._is_paused = False
+            self._consumer.resume(self._consumer.assignment())
 
     def commit(self, positions: Mapping[Partition, Position]) -> None:
         """Store positions for the group; returns once the broker has them.
@@ -186,6 +205,8 @@ class Consumer:
         consumer.incremental_assign(
             [TopicPartition(p.topic, p.number, position.offset) for p, position in positions.items()]
         )
+        if self._is_paused:
+            consumer.pause(partitions)
         self._on_assigned(positions)
 
     def _revoked(self, consumer: Any, partitions: list[TopicPartition]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from confluent_kafka import KafkaError, KafkaException, Message
 from confluent_kafka import Producer as _Producer
 
-from ticktrail.bus.client import client_config, translated
+from ticktrail.bus.client import MESSAGE_BYTES_MAX, client_config, translated
 from ticktrail.clock import NS_PER_SECOND, Clock
 from ticktrail.config import KafkaSettings
 from ticktrail.errors import Unreachable
@@ -45,6 +45,7 @@ class Producer:
         self._failed = 0
         self._error: KafkaError | None = None
         self._lock = threading.Lock()
+        self._deadline_ns: int | None = None
         self._producer = _Producer(
             client_config(settings)
             | {
@@ -56,6 +57,7 @@ class Producer:
                 "queue.buffering.max.messages": _QUEUE_MESSAGES_MAX,
                 "queue.buffering.max.kbytes": _QUEUE_KIB_MAX,
                 "delivery.timeout.ms": _DELIVERY_TIMEOUT_MS,
+                "message.max.bytes": MESSAGE_BYTES_MAX,
                 # Only failures are of interest; a callback per acknowledged value would cost more than it.
                 "delivery.report.only.error": True,
                 "on_delivery": self._delivered,
@@ -70,18 +72,16 @@ class Producer:
         TicktrailError
             An earlier value could not be delivered, or Kafka refuses this one.
         """
-        produce, poll = self._producer.produce, self._producer.poll
+        produce = self._producer.produce
         for key, value in zip(keys, values, strict=True):
             while True:
                 try:
                     produce(topic, value, key)
                     break
                 except BufferError:
-                    poll(_POLL_S)
-                    self.check()
+                    self._wait_for_room()
                 except KafkaException as error:
                     raise translated(error, self._address) from error
-        poll(0)
         self.check()
 
     def send_to_partition(
@@ -98,22 +98,26 @@ class Producer:
             try:
                 self._producer.produce(topic, value, key, partition, headers=pairs)
             except BufferError:
-                self._producer.poll(_POLL_S)
-                self.check()
+                self._wait_for_room()
             except KafkaException as error:
                 raise translated(error, self._address) from error
             else:
                 return
 
     def check(self) -> None:
-        """Raise if a value could not be delivered; call now and then."""
+        """Raise if values could not be delivered, once for each; call now and then."""
         self._producer.poll(0)
         with self._lock:
             failed, error = self._failed, self._error
+            self._failed, self._error = 0, None
         if error is not None:
             cause = translated(error, self._address)
             cause.what = f"{failed} values were not delivered. {cause.what}"
             raise cause
+
+    def hurry(self, timeout_s: float) -> None:
+        """Let sending wait for room that long from now on, and raise `Unreachable` after it."""
+        self._deadline_ns = self._clock.monotonic_ns() + int(timeout_s * NS_PER_SECOND)
 
     @property
     def queued(self) -> int:
@@ -135,13 +139,22 @@ class Producer:
             self.check()
         self.check()
         if left:
-            raise Unreachable(
-                what=f"Kafka at {self._address} did not acknowledge {left} values",
-                why=f"nothing came within {timeout_s} s",
-                next_step="See whether it runs with `ticktrail status`.",
-                service="Kafka",
-                address=self._address,
-            )
+            raise self._away(f"nothing came within {timeout_s:g} s")
+
+    def _wait_for_room(self) -> None:
+        self._producer.poll(_POLL_S)
+        self.check()
+        if self._deadline_ns is not None and self._clock.monotonic_ns() >= self._deadline_ns:
+            raise self._away("it takes no more")
+
+    def _away(self, why: str) -> Unreachable:
+        return Unreachable(
+            what=f"Kafka at {self._address} did not acknowledge {self.queued} values",
+            why=why,
+            next_step="See whether it runs with `ticktrail status`.",
+            service="Kafka",
+            address=self._address,
+        )
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         del message

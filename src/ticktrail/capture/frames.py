@@ -16,7 +16,7 @@ class FrameQueue:
     Parameters
     ----------
     frames_max, bytes_max
-        `put` waits while either is reached. One frame always fits, however large.
+        `room` waits while either is reached. The frame that comes after it fits, however large.
     """
 
     def __init__(self, frames_max: int, bytes_max: int) -> None:
@@ -30,12 +30,13 @@ class FrameQueue:
     def __len__(self) -> int:
         return len(self._frames)
 
-    async def put(self, frame: Frame) -> None:
-        """Add a frame; waits for room."""
-        while self._frames and (
-            len(self._frames) >= self._frames_max or self._bytes + len(frame.payload) > self._bytes_max
-        ):
+    async def room(self) -> None:
+        """Wait until a frame may be added. Before it is received, so that a stop meanwhile loses none."""
+        while len(self._frames) >= self._frames_max or (self._frames and self._bytes >= self._bytes_max):
             await self._wait()
+
+    def put(self, frame: Frame) -> None:
+        """Add a frame."""
         self._frames.append(frame)
         self._bytes += len(frame.payload)
         self._changed.set()

@@ -26,7 +26,10 @@ __all__ = ["Capture"]
 _log = get_logger("capture")
 
 _FIRST_DELAY_S = 0.2
-_FLUSH_TIMEOUT_S = 60.0
+# How long a stop waits for Kafka, first to take what was received, then to acknowledge it: together less
+# than the supervisor waits for a stage.
+_DRAIN_TIMEOUT_S = 15.0
+_FLUSH_TIMEOUT_S = 20.0
 # Frames parsed together, at most: bounds the memory of one turn and how long it holds the interpreter.
 _BATCH_FRAMES_MAX = 256
 _BATCH_BYTES_MAX = 1024 * 1024
@@ -42,7 +45,7 @@ class Capture:
     Parameters
     ----------
     feed
-        What to read. A source whose frames have no receive time (files) ends by itself.
+        What to read.
     sender
         Into Kafka.
     """
@@ -53,10 +56,13 @@ class Capture:
         self._settings = settings
         self._clock = clock
         self._queue = FrameQueue(settings.queue_frames_max, settings.queue_bytes_max)
-        self._is_replay = False
         self._replayed_ns = 0
+        # Whether frames are in hand: no longer queued and not yet in Kafka.
         self._busy = False
+        # The producer is for one thread at a time.
+        self._sending = asyncio.Lock()
         self._next_beat_ns = 0
+        self._refusal: Terminal | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Capture until `stop` is set or the source ends; everything received is then in Kafka.
@@ -80,6 +86,7 @@ class Capture:
             receive.cancel()
             # Also when receiving failed for good: what had been received before goes to Kafka first.
             (outcome,) = await asyncio.gather(receive, return_exceptions=True)
+            self._sender.hurry(_DRAIN_TIMEOUT_S)
             self._queue.close()
             await pump
         finally:
@@ -89,6 +96,8 @@ class Capture:
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._feed.close()
         await asyncio.to_thread(self._finish)
+        if self._refusal is not None:
+            raise self._refusal
         if isinstance(outcome, Exception):
             raise outcome
 
@@ -109,15 +118,19 @@ class Capture:
                     "feed.disconnected", feed=self._feed.name, error=str(error), delay_s=round(delay_s, 2)
                 )
             await self._feed.close()
-            await self._clock.sleep(delay_s)
+            if self._refusal is None:
+                await self._clock.sleep(delay_s)
+            if self._refusal is not None:
+                return None
             metrics.RECONNECTS.inc(feed=self._feed.name)
 
     async def _receive_connected(self) -> None:
         while True:
+            await self._queue.room()
             frame = await self._feed.receive()
             if frame is None:
                 return
-            await self._queue.put(frame)
+            self._queue.put(frame)
 
     async def _pump(self) -> None:
         """Turn queued frames into records in Kafka, many at a time."""
@@ -125,9 +138,9 @@ class Capture:
             frames = await self._gather()
             if not frames:
                 return
-            self._is_replay = frames[0].ts_recv_ns == 0
-            # In a thread, so that the socket is answered while this one parses or waits for Kafka.
-            parsed = await asyncio.to_thread(self._process, frames)
+            async with self._sending:
+                # In a thread, so that the socket is answered while this one parses or waits for Kafka.
+                parsed = await asyncio.to_thread(self._process, frames)
             await self._heed(parsed)
             self._busy = False
 
@@ -135,9 +148,8 @@ class Capture:
         first = await self._queue.get()
         if first is None:
             return []
-        # From here on these frames are neither queued nor in Kafka, so no heartbeat may pass them.
         self._busy = True
-        if not self._queue and first.ts_recv_ns and self._settings.batch_ms:
+        if not self._queue and self._feed.is_live and self._settings.batch_ms:
             await self._clock.sleep(self._settings.batch_ms / 1_000)
         frames = [first]
         size_bytes = len(first.payload)
@@ -151,7 +163,7 @@ class Capture:
         parsed = self._feed.parse(frames)
         self._sender.send_rejected(parsed.rejected)
         self._send(parsed.columns)
-        self._beat_if_due(self._replayed_ns if self._is_replay else frames[-1].ts_recv_ns)
+        self._beat_if_due(frames[-1].ts_recv_ns if self._feed.is_live else self._replayed_ns)
         metrics.FRAMES.inc(len(frames), feed=feed)
         metrics.BYTES.inc(sum(len(frame.payload) for frame in frames), feed=feed)
         for item, count in parsed.unknown.items():
@@ -163,7 +175,9 @@ class Capture:
             if not len(columns):
                 continue
             self._sender.send(columns)
-            if self._is_replay:
+            if "ts_recv_ns" not in columns.data:
+                continue  # a vendor's bars
+            if not self._feed.is_live:
                 # Files come in the order of their times, which stand in for the receive times they lack.
                 self._replayed_ns = max(self._replayed_ns, int(columns["ts_recv_ns"].max()))
             elif "ts_event_ns" in columns.data:
@@ -171,10 +185,11 @@ class Capture:
 
     async def _heed(self, parsed: Parsed) -> None:
         for notice in parsed.notices:
-            if isinstance(notice, Terminal):
-                raise notice
             _log.warning("feed.notice", feed=self._feed.name, error=str(notice))
-            # The pending `receive` ends with FeedDisconnected, and the connection is made anew.
+            if isinstance(notice, Terminal) and self._refusal is None:
+                self._refusal = notice
+        if parsed.notices:
+            # The pending `receive` ends with FeedDisconnected; `_receive` connects anew, or ends the run.
             await self._feed.close()
 
     async def _beat(self) -> None:
@@ -182,10 +197,13 @@ class Capture:
         while True:
             await self._clock.sleep(self._settings.heartbeat_ms / 1_000)
             metrics.QUEUED_FRAMES.set(len(self._queue), feed=self._feed.name)
-            # Whatever is received is stamped and queued without a pause in between, so while nothing is
-            # queued or being sent, nothing received before now is missing in Kafka.
-            if not self._queue and not self._busy and not self._is_replay:
-                self._beat_if_due(self._clock.now_ns())
+            if not self._feed.is_live:
+                continue
+            async with self._sending:
+                # Whatever is received is stamped and queued without a pause in between, so while nothing
+                # is queued or in hand, nothing received before now is missing in Kafka.
+                if not self._queue and not self._busy:
+                    await asyncio.to_thread(self._beat_if_due, self._clock.now_ns())
 
     def _beat_if_due(self, ts_recv_ns: int) -> None:
         """Say that everything received before that time is in Kafka. The queue keeps the order of receipt."""
@@ -195,7 +213,7 @@ class Capture:
             self._next_beat_ns = now_ns + self._settings.heartbeat_ms * NS_PER_MS
 
     def _finish(self) -> None:
-        if self._is_replay:
+        if self._replayed_ns:
             self._sender.send_heartbeat(self._replayed_ns + _AFTER_END_NS)
         self._sender.flush(_FLUSH_TIMEOUT_S)
         _log.info("capture.finished", feed=self._feed.name)

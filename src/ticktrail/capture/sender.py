@@ -65,6 +65,10 @@ class Sender:
             for partition in range(self._partitions):
                 self._producer.send_to_partition(topic, partition, value)
 
+    def hurry(self, timeout_s: float) -> None:
+        """Raise instead of waiting longer than that, from now on, where Kafka takes nothing."""
+        self._producer.hurry(timeout_s)
+
     def flush(self, timeout_s: float) -> None:
         """Wait for all acknowledgements; raises as `Producer.flush` does."""
         self._producer.flush(timeout_s)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
+from ticktrail.bus import Topics, uncommitted
 from ticktrail.cli.children import Children
 from ticktrail.clock import NS_PER_SECOND, Clock
 from ticktrail.config import Settings
@@ -15,6 +16,9 @@ from ticktrail.telemetry import Health, Snapshot, read_snapshots, run_dir
 __all__ = ["Exchange", "Pipeline"]
 
 
+# A stage that reads from Kafka has set this gauge.
+_READY = {"persist": "ticktrail_persist_open_polls", "bars": "ticktrail_bars_lag_records"}
+_READY_TIMEOUT_NS = 60 * NS_PER_SECOND
 _READ_TIMEOUT_NS = 30 * NS_PER_SECOND
 _LOOK_S = 0.1
 
@@ -35,7 +39,6 @@ class Exchange:
     rate: float = 2_000.0
     seed: int = 1
     log_dir: Path | None = None
-    options: tuple[str, ...] = field(default=())
 
 
 class Pipeline:
@@ -63,6 +66,7 @@ class Pipeline:
         passed_on: tuple[str, ...] = (),
     ) -> None:
         data_dir = Path(settings.stack.data_dir)
+        self._settings = settings
         self._clock = clock
         self._feed = feed
         self._subscription = subscription
@@ -81,8 +85,10 @@ class Pipeline:
         FeedDisconnected
             The simulated exchange did not start.
         """
-        for stage in ("persist", "bars"):
+        for stage in _READY:
             self.children.start(stage, stage, *self._passed_on)
+        # What came before they read would wait in Kafka, and show as latency that is none.
+        self._wait_until_ready()
         extra: tuple[str, ...] = ()
         if self._exchange is not None:
             extra = ("--set", f"feeds.{self._feed}.url={self._start_exchange(self._exchange)}")
@@ -112,19 +118,32 @@ class Pipeline:
     def is_drained(self) -> bool:
         """Tell whether persist and bars have worked off everything that capture sent."""
         snapshots = self.snapshots()
-        if not {"capture", "persist", "bars"} <= snapshots.keys():
+        if not {"capture", "bars"} <= snapshots.keys():
             return False
-        ended_ns = snapshots["capture"].ts_ns
-        persist, bars = snapshots["persist"], snapshots["bars"]
-        # Their words must be newer than capture's end, by a second for the brokers' watermarks.
-        if min(persist.ts_ns, bars.ts_ns) < ended_ns + NS_PER_SECOND:
+        bars = snapshots["bars"]
+        # Its word must be newer than capture's end, by a second for the broker's watermarks.
+        if bars.ts_ns < snapshots["capture"].ts_ns + NS_PER_SECOND:
             return False
-        lag = persist.gauge("ticktrail_persist_lag_records") + bars.gauge("ticktrail_bars_lag_records")
-        return lag == 0 and persist.gauge("ticktrail_persist_open_polls") == 0
+        if bars.gauge("ticktrail_bars_lag_records") or not bars.gauge("ticktrail_bars_assigned_partitions"):
+            return False
+        kafka = self._settings.kafka
+        return not uncommitted(kafka, self._settings.persist.group, Topics.of(kafka).persisted)
 
     def stop(self) -> list[str]:
         """End everything that still runs; name what had to be killed."""
         return self.children.stop("capture", "exchange") + self.children.stop()
+
+    def _wait_until_ready(self) -> None:
+        deadline_ns = self._clock.monotonic_ns() + _READY_TIMEOUT_NS
+        while self._clock.monotonic_ns() < deadline_ns:
+            snapshots = self.snapshots()
+            if all(
+                name in snapshots and any(gauge.name == sign for gauge in snapshots[name].gauges)
+                for name, sign in _READY.items()
+            ):
+                return
+            self.children.watch()
+            self._clock.wait(threading.Event(), _LOOK_S)
 
     def _wait_until_read(self) -> None:
         deadline_ns = self._clock.monotonic_ns() + _READ_TIMEOUT_NS
@@ -142,7 +161,7 @@ class Pipeline:
         child = self.children.start(
             "exchange",
             *("exchange", "--symbols", str(exchange.symbols), "--rate", str(exchange.rate)),
-            *("--seed", str(exchange.seed), *log, *exchange.options),
+            *("--seed", str(exchange.seed), *log, *self._passed_on),
             capture_output=True,
         )
         assert child.process is not None

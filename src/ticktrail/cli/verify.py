@@ -107,10 +107,11 @@ def _stored(engine: Engine, kind: str, log: pa.Table) -> pa.Table:
 
 
 def _stored_bars(engine: Engine, log: pa.Table) -> pa.Table:
+    # Bars that opened before the run may hold trades of an earlier one.
     first_ns, last_ns = _span_ns(log)
     return engine.sql(
         "SELECT * FROM bars WHERE feed = 'sim' AND interval IN ('1s', '1m') "
-        f"AND ts >= to_timestamp({first_ns // 10**9 - 60}) AND ts <= to_timestamp({last_ns // 10**9 + 60}) "
+        f"AND ts >= to_timestamp({first_ns // 10**9 + 1}) AND ts <= to_timestamp({last_ns // 10**9 + 60}) "
     ).arrow()
 
 
@@ -205,7 +206,7 @@ WITH once AS (
 ), windows AS (
   SELECT *, ts_event_ns - ts_event_ns % width AS open_ns FROM placed
 )
-SELECT symbol, CASE width WHEN 1000000000 THEN '1s' ELSE '1m' END AS interval, open_ns,
+SELECT symbol, CASE width WHEN 1000000000 THEN '1s' ELSE '1m' END AS interval, open_ns, width,
        arg_min(price, (ts_event_ns, event_id)) FILTER (flags & 1 <> 0) AS open,
        max(price) FILTER (flags & 2 <> 0) AS high,
        min(price) FILTER (flags & 2 <> 0) AS low,
@@ -217,10 +218,19 @@ SELECT symbol, CASE width WHEN 1000000000 THEN '1s' ELSE '1m' END AS interval, o
 FROM windows GROUP BY symbol, width, open_ns
 """
 _WRONG_BARS = """
-SELECT count(*) FROM bars b LEFT JOIN expected e
-  ON b.symbol = e.symbol AND b.interval = e.interval AND epoch_ns(b.ts) = e.open_ns
-WHERE e.symbol IS NULL OR (NOT e.has_late AND (
-  b.open IS DISTINCT FROM e.open OR b.high IS DISTINCT FROM e.high OR b.low IS DISTINCT FROM e.low
-  OR b.close IS DISTINCT FROM e.close OR b.trades <> e.trades
-  OR abs(b.volume - e.volume) > 1e-12 * abs(e.volume)))
+SELECT (
+  SELECT count(*) FROM bars b LEFT JOIN expected e
+    ON b.symbol = e.symbol AND b.interval = e.interval AND epoch_ns(b.ts) = e.open_ns
+  WHERE e.symbol IS NULL OR (NOT e.has_late AND (
+    b.open IS DISTINCT FROM e.open OR b.high IS DISTINCT FROM e.high OR b.low IS DISTINCT FROM e.low
+    OR b.close IS DISTINCT FROM e.close OR b.trades <> e.trades
+    OR abs(b.volume - e.volume) > 1e-12 * abs(e.volume)))
+) + (
+  -- Those that must have closed: they opened in the run, and ended two seconds before its last trade.
+  SELECT count(*) FROM expected e ANTI JOIN bars b
+    ON b.symbol = e.symbol AND b.interval = e.interval AND epoch_ns(b.ts) = e.open_ns
+  WHERE NOT e.has_late
+    AND e.open_ns > (SELECT min(ts_event_ns) // 1000000000 * 1000000000 FROM sent_trades)
+    AND e.open_ns + e.width + 2000000000 < (SELECT max(ts_event_ns) FROM sent_trades)
+)
 """

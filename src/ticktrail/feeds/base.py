@@ -121,9 +121,18 @@ class Feed(Protocol):
     One task calls `connect`, then `receive` over and over; another may call `parse` meanwhile. After a
     `Transient` error from either, capture calls `close`, waits, and calls `connect` again on the same
     object. Nothing of a feed survives a restart of the process: what must, is in Kafka.
+
+    Attributes
+    ----------
+    name
+        The `feed` of its records.
+    is_live
+        Whether frames come when they happen. Otherwise they are a recording, whose time only its own
+        records tell.
     """
 
     name: str
+    is_live: bool
 
     async def connect(self) -> None:
         """Dial, authenticate and subscribe; return once the venue has confirmed.

@@ -106,6 +106,11 @@ class Checkpoint:
                 self._held[partition].committed = offset
 
     @property
+    def partitions(self) -> int:
+        """How many partitions are held."""
+        return len(self._held)
+
+    @property
     def open_tickets(self) -> int:
         """How much work is not settled, including that of partitions given up."""
         return len(self._tickets)

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ticktrail.bus import Producer, Topics
+from ticktrail.bus import MESSAGE_BYTES_MAX, Producer, Topics
 from ticktrail.persist.batch import Letter
 
 __all__ = ["DeadLetters"]
 
 _FLUSH_TIMEOUT_S = 30.0
+# Room for the headers below what the topic takes. Only strangers write values that large: Kafka's own limit
+# is for what is compressed. Their beginning is kept.
+_VALUE_BYTES_MAX = MESSAGE_BYTES_MAX - 64 * 1024
 
 
 class DeadLetters:
@@ -40,7 +43,10 @@ class DeadLetters:
                 "reason": letter.reason.encode(),
                 "detail": letter.detail.encode(),
             }
-            self._producer.send_to_partition(self._topic, -1, letter.value, headers, letter.key)
+            value = letter.value[:_VALUE_BYTES_MAX]
+            if len(value) < len(letter.value):
+                headers["cut_from_bytes"] = str(len(letter.value)).encode()
+            self._producer.send_to_partition(self._topic, -1, value, headers, letter.key)
             count += 1
         if count:
             self._producer.flush(_FLUSH_TIMEOUT_S)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ticktrail.telemetry import Counter, Gauge, Latency
 
 __all__ = [
+    "ASSIGNED",
     "DEAD_LETTERS",
     "LAG",
     "LATENCY_EVENT",
@@ -38,6 +39,9 @@ UNKNOWN_FIELDS = Counter(
     unit="fields",
 )
 RETRIES = Counter("ticktrail_persist_retries_total", "Writes sent again after a failure.", unit="retries")
+ASSIGNED = Gauge(
+    "ticktrail_persist_assigned_partitions", "Partitions that this process reads.", unit="partitions"
+)
 LAG = Gauge(
     "ticktrail_persist_lag_records",
     "Values in the log behind the last one taken.",

@@ -3,22 +3,26 @@
 Guarantee: an offset is committed only after every record before it is acknowledged by the store, or is a
 dead letter acknowledged by Kafka. Whatever dies in between, the same records are read and written again, and
 writing them again changes nothing.
+
+While the store is away, nothing more is taken from Kafka and one write is tried again and again; once it is
+stored, the others follow at once.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
+from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ticktrail.bus import Consumer, Partition, Position, Producer, Topics
-from ticktrail.clock import NS_PER_MS, Backoff, Clock
+from ticktrail.clock import NS_PER_MS, NS_PER_SECOND, Backoff, Clock
 from ticktrail.config import Settings
 from ticktrail.errors import TicktrailError, Transient, WriteRejected
 from ticktrail.model import Flag
 from ticktrail.persist import metrics
-from ticktrail.persist.batch import Poll, Write
+from ticktrail.persist.batch import Letter, Poll, Write
 from ticktrail.persist.checkpoint import Checkpoint
 from ticktrail.persist.dead_letters import DeadLetters
 from ticktrail.store import Writer
@@ -44,7 +48,6 @@ class _Task:
     ticket: int
     poll: Poll
     open_writes: int = 0
-    backoff: Backoff = field(default_factory=lambda: Backoff(*_BACKOFF_S))
 
 
 @dataclass(frozen=True)
@@ -72,19 +75,14 @@ class Persist:
     """
 
     def __init__(self, settings: Settings, writer: Writer, clock: Clock, stop: threading.Event) -> None:
-        topics = Topics.of(settings.kafka)
         self._settings = settings
         self._writer = writer
         self._clock = clock
         self._stop = stop
-        self._dead_letters = DeadLetters(Producer(settings.kafka, clock), topics)
-        self._checkpoint = Checkpoint()
-        self._answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
+        self._topics = Topics.of(settings.kafka)
+        self._dead_letters = DeadLetters(Producer(settings.kafka, clock), self._topics)
         self._next_commit_ns = 0
-        self._abandoned = False
-        self._consumer = Consumer(
-            settings.kafka, settings.persist.group, topics.persisted, self._assigned, self._revoked
-        )
+        self._begin_anew()
 
     def run(self) -> None:
         """Store until stopped.
@@ -94,6 +92,35 @@ class Persist:
         Terminal
             Going on cannot help. Nothing that was taken and not stored has been committed.
         """
+        backoff = Backoff(*_BACKOFF_S)
+        while not self._stop.is_set():
+            try:
+                self._run_as_member()
+            except Transient as error:
+                # Trouble with Kafka that its client does not mend by itself: go back to what is committed.
+                delay_s = backoff.next_s()
+                _log.warning("persist.restarted", error=str(error), delay_s=round(delay_s, 2))
+                self._clock.wait(self._stop, delay_s)
+                self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._checkpoint = Checkpoint()
+        self._answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
+        # Writes that failed for now. While there are any, nothing is taken from Kafka.
+        self._failed: deque[tuple[_Task, Write]] = deque()
+        self._retry_at_ns: int | None = None
+        self._backoff = Backoff(*_BACKOFF_S)
+        # Set where waiting for answers makes no sense any more.
+        self._is_over = False
+
+    def _run_as_member(self) -> None:
+        self._consumer = Consumer(
+            self._settings.kafka,
+            self._settings.persist.group,
+            self._topics.persisted,
+            self._assigned,
+            self._revoked,
+        )
         try:
             while not self._stop.is_set():
                 self._step()
@@ -103,11 +130,18 @@ class Persist:
             self._consumer.close()
 
     def _step(self) -> None:
-        if self._checkpoint.open_tickets < _OPEN_POLLS_MAX:
-            batches = self._consumer.poll(self._settings.persist.poll_records_max)
-            if batches:
+        if self._failed:
+            self._consumer.pause()
+            self._retry_if_due()
+        else:
+            self._consumer.resume()
+        if self._failed or self._checkpoint.open_tickets < _OPEN_POLLS_MAX:
+            # Also while paused, or the group would take this member for dead.
+            if batches := self._consumer.poll(self._settings.persist.poll_records_max):
                 self._begin(Poll(batches))
         else:
+            self._take_answer(_ANSWER_WAIT_S)
+        if self._failed:
             self._take_answer(_ANSWER_WAIT_S)
         while self._take_answer(0.0):
             pass
@@ -122,7 +156,7 @@ class Persist:
         metrics.RECEIVED.inc(poll.count)
         metrics.NOT_STORED.inc(poll.not_stored)
         metrics.UNKNOWN_FIELDS.inc(poll.unknown_fields)
-        metrics.DEAD_LETTERS.inc(self._dead_letters.send(poll.letters()))
+        self._bury(list(poll.letters()))
         writes = list(poll.writes())
         task.open_writes = len(writes)
         for write in writes:
@@ -132,15 +166,16 @@ class Persist:
 
     def _submit(self, task: _Task, write: Write) -> None:
         """Send a write; its answer comes back through the queue, also when sending itself fails."""
+        answers = self._answers
         try:
             self._writer.submit(
                 write.table,
                 write.columns,
                 write.write_ts_us,
-                lambda error: self._answers.put(_Answer(task, write, error)),
+                lambda error: answers.put(_Answer(task, write, error)),
             )
         except TicktrailError as error:
-            self._answers.put(_Answer(task, write, error))
+            answers.put(_Answer(task, write, error))
 
     def _take_answer(self, timeout_s: float) -> bool:
         try:
@@ -148,30 +183,45 @@ class Persist:
         except queue.Empty:
             return False
         task, write, error = answer.task, answer.write, answer.error
+        if isinstance(error, Transient):
+            self._put_aside(task, write, error)
+            return True
         if error is None:
-            task.backoff.reset()
             task.open_writes -= 1
             self._count(write)
-        elif isinstance(error, Transient):
-            self._wait_and_retry(task, write, error)
         elif isinstance(error, WriteRejected):
             self._isolate(task, write, error)
         else:
+            self._is_over = True
             raise error
         if task.open_writes == 0:
             self._checkpoint.settle(task.ticket)
+        self._retry_all()  # the store answers
         return True
 
-    def _wait_and_retry(self, task: _Task, write: Write, error: Transient) -> None:
-        if self._stop.is_set():
-            # Nothing of it is committed: the next start reads it again.
-            self._abandoned = True
-            return
-        # Waiting here also stops taking from Kafka: there is no use in more work while the store is away.
-        delay_s = task.backoff.next_s()
-        _log.warning("persist.retry", error=str(error), delay_s=round(delay_s, 2), rows=len(write.columns))
+    def _put_aside(self, task: _Task, write: Write, error: Transient) -> None:
+        self._failed.append((task, write))
+        if self._retry_at_ns is None:
+            delay_s = self._backoff.next_s()
+            self._retry_at_ns = self._clock.monotonic_ns() + int(delay_s * NS_PER_SECOND)
+            _log.warning(
+                "persist.retry", error=str(error), delay_s=round(delay_s, 2), writes=len(self._failed)
+            )
+
+    def _retry_if_due(self) -> None:
+        """Try one write again; what becomes of it decides about the others."""
+        if self._retry_at_ns is not None and self._clock.monotonic_ns() >= self._retry_at_ns:
+            self._retry_at_ns = None
+            self._resubmit(*self._failed.popleft())
+
+    def _retry_all(self) -> None:
+        self._backoff.reset()
+        self._retry_at_ns = None
+        for _ in range(len(self._failed)):
+            self._resubmit(*self._failed.popleft())
+
+    def _resubmit(self, task: _Task, write: Write) -> None:
         metrics.RETRIES.inc()
-        self._clock.wait(self._stop, delay_s)
         self._submit(task, write)
 
     def _isolate(self, task: _Task, write: Write, error: WriteRejected) -> None:
@@ -183,9 +233,27 @@ class Persist:
             return
         task.open_writes -= 1
         if write.is_copy:
-            return  # the row itself is refused in its own table too, and becomes the letter there
-        letter = task.poll.letter(int(write.rows[0]), "store_rejected", str(error))
-        metrics.DEAD_LETTERS.inc(self._dead_letters.send([letter]))
+            # The row itself is stored in its own table, or refused and buried there.
+            _log.warning("persist.copy_refused", table=write.table.name, error=str(error))
+            return
+        self._bury([task.poll.letter(int(write.rows[0]), "store_rejected", str(error))])
+
+    def _bury(self, letters: list[Letter]) -> None:
+        """Write dead letters; go on only when Kafka has them."""
+        backoff = Backoff(*_BACKOFF_S)
+        while True:
+            try:
+                count = self._dead_letters.send(letters)
+            except Transient as error:
+                if self._stop.is_set():
+                    self._is_over = True
+                    raise
+                delay_s = backoff.next_s()
+                _log.warning("persist.letters_waiting", error=str(error), letters=len(letters))
+                self._clock.wait(self._stop, delay_s)
+            else:
+                metrics.DEAD_LETTERS.inc(count)
+                return
 
     def _commit(self) -> None:
         due = self._checkpoint.due()
@@ -200,11 +268,14 @@ class Persist:
         self._checkpoint.committed(due)
 
     def _settle_all(self) -> None:
-        deadline_ns = self._clock.monotonic_ns() + int(_SETTLE_TIMEOUT_S * 1e9)
-        while self._checkpoint.open_tickets and not self._abandoned:
-            if self._clock.monotonic_ns() >= deadline_ns:
+        """Wait for what is open; what the store does not take meanwhile is left to the next reader."""
+        deadline_ns = self._clock.monotonic_ns() + int(_SETTLE_TIMEOUT_S * NS_PER_SECOND)
+        while self._checkpoint.open_tickets and not self._is_over:
+            gives_up = self._stop.is_set() and self._failed
+            if gives_up or self._clock.monotonic_ns() >= deadline_ns:
                 _log.warning("persist.gave_up_waiting", open_polls=self._checkpoint.open_tickets)
                 return
+            self._retry_if_due()
             self._take_answer(_ANSWER_WAIT_S)
 
     def _count(self, write: Write) -> None:
@@ -212,13 +283,16 @@ class Persist:
             return
         columns = write.columns
         metrics.STORED.inc(len(columns), table=write.table.name)
-        if "ts_recv_ns" in columns.data and not columns["flags"][0] & Flag.NO_RECV_TIME:
-            now_ns = self._clock.now_ns()
-            metrics.LATENCY_RECV.observe_ns(now_ns - columns["ts_recv_ns"])
-            metrics.LATENCY_EVENT.observe_ns(now_ns - columns["ts_event_ns"])
+        if "ts_recv_ns" not in columns.data:
+            return
+        is_live = (columns["flags"] & Flag.NO_RECV_TIME) == 0
+        now_ns = self._clock.now_ns()
+        metrics.LATENCY_RECV.observe_ns(now_ns - columns["ts_recv_ns"][is_live])
+        metrics.LATENCY_EVENT.observe_ns(now_ns - columns["ts_event_ns"][is_live])
 
     def _observe(self) -> None:
         metrics.OPEN_POLLS.set(self._checkpoint.open_tickets)
+        metrics.ASSIGNED.set(self._checkpoint.partitions)
         lags: dict[str, int] = {}
         for partition, lag in self._consumer.lag().items():
             lags[partition.topic] = lags.get(partition.topic, 0) + lag

@@ -9,6 +9,7 @@ from operator import and_
 from typing import Any, NamedTuple
 
 import duckdb
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from ticktrail.errors import QueryError, TicktrailError, UsageError
@@ -160,9 +161,7 @@ class Engine:
         names = [_known(name, schema.names, f"column of {table}") for name in columns or schema.names]
         equals = {"symbol": symbols, "feed": feed, "interval": interval}
         conditions = [
-            pc.field(_known(name, schema.names, f"column of {table}")).isin(
-                [value] if isinstance(value, str) else list(value)
-            )
+            pc.field(_known(name, schema.names, f"column of {table}")).isin(_texts(value))
             for name, value in equals.items()
             if value is not None
         ]
@@ -202,6 +201,10 @@ class Engine:
     def close(self) -> None:
         """Release DuckDB's memory."""
         self._database.close()
+
+
+def _texts(value: Sequence[str] | str) -> Any:
+    return pa.array([value] if isinstance(value, str) else list(value), pa.string())
 
 
 def _known(name: str, known: Iterable[str], kind: str) -> str:

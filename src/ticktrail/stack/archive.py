@@ -69,10 +69,10 @@ class ClassArchives:
             self._dir.mkdir(parents=True, exist_ok=True)
             self._prune()
             script_path = layout.conf_dir / "archive.sh"
-            # An earlier maker would write the same files.
-            stop_processes(owned_processes(layout.data_dir, script_path.name), STOP_DEADLINE_S)
+            self._stop_earlier_maker(layout)
             new_paths = " ".join(shlex.quote(str(self._new_path(plan, layout))) for plan in self.noted)
-            commands = [f"trap 'rm -f {new_paths}; exit 1' TERM"]  # `down` in the midst of it
+            # `down` in the midst of it leaves no half-made archive
+            commands = [f"clean() {{ rm -f {new_paths}; exit 1; }}", "trap clean TERM"]
             commands += [self._commands(plan, layout) for plan in self.noted]
             write_file(script_path, "\n".join(commands) + "\n")
             spawn(["/bin/sh", str(script_path)], layout.output_path("archive"))
@@ -103,6 +103,14 @@ class ClassArchives:
             shlex.quote(str(path)) for path in (self._java.path, new_path, self.path(plan.name))
         )
         return f"nice -n 19 {java} {shlex.quote(f'@{arguments_path}')} && mv -f {new} {final}"
+
+    def _stop_earlier_maker(self, layout: Layout) -> None:
+        """End what an earlier start of this data directory began: it would write the same files."""
+        names = ("archive.sh", "kafka-archive.args", "cassandra-archive.args")
+        stop_processes(
+            [process for name in names for process in owned_processes(layout.data_dir, name)],
+            STOP_DEADLINE_S,
+        )
 
     def _new_path(self, plan: ServerPlan, layout: Layout) -> Path:
         """Return where an archive is written until it is whole: another place for each data directory."""

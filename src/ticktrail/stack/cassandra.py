@@ -10,6 +10,7 @@ from ticktrail.stack.server import (
     Ports,
     ServerClassPath,
     ServerPlan,
+    heap_mib,
     write_file,
 )
 
@@ -157,7 +158,7 @@ START_FLAGS = (
 
 def plan_cassandra(layout: Layout, jars: ServerClassPath, ports: Ports, memory_mib: int) -> ServerPlan:
     """Say how Cassandra is started so that it stays within `memory_mib` of resident memory."""
-    heap_mib = _heap_mib(memory_mib)
+    heap = _heap_mib(memory_mib)
     return ServerPlan(
         name="cassandra",
         title="Cassandra",
@@ -167,8 +168,8 @@ def plan_cassandra(layout: Layout, jars: ServerClassPath, ports: Ports, memory_m
         main="org.apache.cassandra.service.CassandraDaemon",
         class_path=jars.class_path,
         flags=(
-            f"-Xms{min(256, heap_mib)}m",
-            f"-Xmx{heap_mib}m",
+            f"-Xms{min(256, heap)}m",
+            f"-Xmx{heap}m",
             f"-XX:MaxDirectMemorySize={DIRECT_MIB}m",
             "-XX:ReservedCodeCacheSize=96m",
             "-Xss512k",
@@ -202,4 +203,4 @@ def write_cassandra_config(layout: Layout, ports: Ports, memory_mib: int) -> Non
 
 
 def _heap_mib(memory_mib: int) -> int:
-    return max(HEAP_MIB_MIN, memory_mib - BESIDE_HEAP_MIB)
+    return heap_mib(memory_mib, BESIDE_HEAP_MIB, HEAP_MIB_MIN, "stack.cassandra_memory_mib")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from ticktrail.errors import ConfigError
 from ticktrail.stack.watcher import ENDPOINTS_FILE
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Ports",
     "ServerClassPath",
     "ServerPlan",
+    "heap_mib",
     "java_properties",
     "write_arguments",
     "write_file",
@@ -164,6 +166,25 @@ class ServerPlan(msgspec.Struct, frozen=True, kw_only=True):
     flags: tuple[str, ...]
     arguments: tuple[str, ...]
     answers: Callable[[int], bool]
+
+
+def heap_mib(memory_mib: int, beside_heap_mib: int, least_mib: int, setting: str) -> int:
+    """Return the heap that leaves room for all else within a server's resident memory.
+
+    Raises
+    ------
+    ConfigError
+        When the server could not run with what is left.
+    """
+    if memory_mib < beside_heap_mib + least_mib:
+        raise ConfigError(
+            what=f"{setting} = {memory_mib} is too small",
+            why=f"the server needs at least {beside_heap_mib + least_mib} MiB",
+            next_step="Raise it, or leave it out for the default.",
+            key=setting,
+            source="settings",
+        )
+    return memory_mib - beside_heap_mib
 
 
 def write_file(path: Path, content: str | bytes) -> None:

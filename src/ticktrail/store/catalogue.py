@@ -7,14 +7,12 @@ is, because an entry is acknowledged before the first row of its partition is se
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any
 
 import numpy as np
-from cassandra.concurrent import execute_concurrent_with_args
 
 from ticktrail.model import Array
 from ticktrail.reference import date_of_day
-from ticktrail.store.session import StoreSession, translated
+from ticktrail.store.session import StoreSession
 from ticktrail.store.tables import Table, dataset_of
 
 __all__ = ["Catalogue", "entries_of"]
@@ -22,7 +20,6 @@ __all__ = ["Catalogue", "entries_of"]
 # Entries remembered as written; beyond it the oldest are written again, which is harmless. One entry takes
 # some 200 bytes, and 11,000 symbols make 11,000 entries per slot.
 _KNOWN_MAX = 100_000
-_CONCURRENCY = 64
 
 _Entry = tuple[str, str, int, str, int]
 
@@ -59,22 +56,18 @@ class Catalogue:
         new = [entry for entry in entries_of(table, keys) if entry not in self._known]
         if not new:
             return
-        self._write(self._insert, [(d, f, date_of_day(day), s, slot) for d, f, day, s, slot in new])
+        self._session.execute_many(
+            self._insert, [(d, f, date_of_day(day), s, slot) for d, f, day, s, slot in new]
+        )
         days = {(dataset, feed, day) for dataset, feed, day, _, _ in new} - self._days
-        self._write(self._insert_day, [(dataset, feed, date_of_day(day)) for dataset, feed, day in days])
+        self._session.execute_many(
+            self._insert_day, [(dataset, feed, date_of_day(day)) for dataset, feed, day in days]
+        )
         self._days |= days
         for entry in new:
             self._known[entry] = None
         while len(self._known) > _KNOWN_MAX:
             self._known.popitem(last=False)
-
-    def _write(self, statement: Any, rows: list[tuple[Any, ...]]) -> None:
-        results = execute_concurrent_with_args(
-            self._session.driver, statement, rows, concurrency=_CONCURRENCY, raise_on_first_error=False
-        )
-        for success, error in results:
-            if not success:
-                raise translated(error, self._session.address) from error
 
 
 def entries_of(table: Table, keys: dict[str, Array]) -> list[_Entry]:

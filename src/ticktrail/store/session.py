@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import ssl
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from cassandra import (
 )
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, Session
+from cassandra.concurrent import execute_concurrent_with_args
 from cassandra.connection import ConnectionException
 from cassandra.policies import (
     DCAwareRoundRobinPolicy,
@@ -44,6 +46,7 @@ __all__ = ["ServerLimits", "StoreSession", "connect", "translated"]
 
 # Cassandra 4 and 5 both speak version 5; 4 is what managed services offer.
 _PROTOCOL_VERSIONS = (5, 4)
+_CONCURRENCY = 64
 _RECONNECT_DELAY_S = (0.2, 5.0)
 # Servers that do not show their settings (managed ones) get the value that Cassandra ships with.
 _BATCH_BYTES_DEFAULT = 50 * 1024
@@ -118,6 +121,19 @@ class StoreSession:
         """
         try:
             return list(self.driver.execute(statement, parameters))
+        except _DRIVER_ERRORS as error:
+            raise translated(error, self.address) from error
+
+    def execute_many(self, statement: Any, rows: Iterable[Sequence[Any]]) -> None:
+        """Run a prepared statement once per row, many at a time; stop at the first that fails.
+
+        Raises
+        ------
+        TicktrailError
+            As `translated` has it. Some of the others were carried out.
+        """
+        try:
+            execute_concurrent_with_args(self.driver, statement, list(rows), concurrency=_CONCURRENCY)
         except _DRIVER_ERRORS as error:
             raise translated(error, self.address) from error
 
@@ -279,13 +295,7 @@ def translated(error: Exception, address: str) -> TicktrailError:
             source="settings",
         )
     if isinstance(error, InvalidRequest):
-        if _MISSING.search(str(error)):
-            return SchemaMismatch(
-                what=f"The tables in Cassandra at {address} are not those of this version",
-                why=why,
-                next_step="Any ticktrail command that writes creates what is missing; restart the stage.",
-            )
-        return WriteRejected(what=f"Cassandra at {address} refused the request", why=why)
+        return _refusal(error, address)
     if isinstance(error, UnresolvableContactPoints):
         why = "none of these names has an address"
     if isinstance(
@@ -300,6 +310,16 @@ def translated(error: Exception, address: str) -> TicktrailError:
             address=address,
         )
     return Overloaded(what=f"Cassandra at {address} cannot take the load now", why=why, service="Cassandra")
+
+
+def _refusal(error: InvalidRequest, address: str) -> SchemaMismatch | WriteRejected:
+    if _MISSING.search(str(error)):
+        return SchemaMismatch(
+            what=f"The tables in Cassandra at {address} are not those of this version",
+            why=str(error),
+            next_step="Any ticktrail command that writes creates what is missing; restart the stage.",
+        )
+    return WriteRejected(what=f"Cassandra at {address} refused the request", why=str(error))
 
 
 def _first_cause(error: Exception) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ticktrail.model import Array, Bar, Columns, Correction, Quote, Record, Status, Trade, column_dtypes
+from ticktrail.reference import day_of_date
 
 __all__ = [
     "BARS",
@@ -24,10 +26,17 @@ __all__ = [
     "Table",
     "bucket_days",
     "dataset_of",
+    "misfit_of",
     "slots_of",
 ]
 
 _MINUTE_NS = 60_000_000_000
+
+# What a Python date can say, and so what any reader can name. CQL's own dates reach farther.
+_DAY_MIN, _DAY_MAX = day_of_date(date.min), day_of_date(date.max)
+
+# How long a stretch of days one partition of bars covers.
+_BUCKET_UNITS = {"1s": "D", "1m": "M", "5m": "M", "1h": "Y", "1d": "Y"}
 
 KeyColumns = dict[str, Array]
 
@@ -82,10 +91,22 @@ def bucket_days(interval: str, days: npt.NDArray[np.int32]) -> npt.NDArray[np.in
 
     A partition then holds at most some 20,000 bars, and a chart's usual range needs few partitions.
     """
-    unit = {"1s": "D", "1m": "M", "5m": "M", "1h": "Y", "1d": "Y"}[interval]
+    unit = _BUCKET_UNITS[interval]
     dates = days.astype("datetime64[D]").astype(f"datetime64[{unit}]").astype("datetime64[D]")
     result: npt.NDArray[np.int32] = dates.astype(np.int32)
     return result
+
+
+def misfit_of(columns: Columns[Any]) -> str:
+    """Say why some of these records can have no key; empty where all can."""
+    days = columns["day"]
+    if days.min() < _DAY_MIN or days.max() > _DAY_MAX:
+        return f"a day is not from {date.min} to {date.max}"
+    if columns.record is Bar:
+        unknown = {each.decode() for each in np.unique(columns["interval"]).tolist()} - _BUCKET_UNITS.keys()
+        if unknown:
+            return f"unknown interval {', '.join(sorted(unknown))}"
+    return ""
 
 
 def dataset_of(table: Table, interval: str = "") -> str:

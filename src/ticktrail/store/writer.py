@@ -19,13 +19,13 @@ from cassandra.policies import FallthroughRetryPolicy
 from cassandra.protocol import BatchMessage
 from cassandra.query import BatchStatement
 
-from ticktrail.errors import TicktrailError
+from ticktrail.errors import TicktrailError, WriteRejected
 from ticktrail.model import Columns
 from ticktrail.store.catalogue import Catalogue
 from ticktrail.store.frames import BATCH_ROWS_MAX, batch_body, encode_rows
 from ticktrail.store.migrate import slot_minutes
 from ticktrail.store.session import StoreSession, translated
-from ticktrail.store.tables import LATEST_QUOTES, LATEST_TRADES, TABLES, Table
+from ticktrail.store.tables import LATEST_QUOTES, LATEST_TRADES, TABLES, Table, misfit_of
 
 __all__ = ["Done", "Writer"]
 
@@ -60,21 +60,29 @@ class _Frame(BatchMessage):  # type: ignore[misc]
 
 
 class _Outcome:
-    """Counts the answers of one `submit`; reports once when the last has come."""
+    """Collects the answers to the requests of one `submit`; reports once when the last has come."""
 
     def __init__(self, expected: int, done: Done) -> None:
         self._lock = threading.Lock()
-        self._expected = expected
+        self._open = set(range(expected))
         self._error: TicktrailError | None = None
         self._done = done
 
-    def answered(self, error: TicktrailError | None) -> None:
+    def answered(self, number: int, error: TicktrailError | None) -> bool:
+        """Note a request's answer; False if there was one already.
+
+        The driver gives two where a request that timed out is answered after all (by its code, when it
+        had to prepare the statement again). Counting both would report rows that are still open.
+        """
         with self._lock:
-            self._expected -= 1
+            if number not in self._open:
+                return False
+            self._open.remove(number)
             self._error = self._error or error
-            last = self._expected == 0
+            last = not self._open
         if last:
             self._done(self._error)
+        return True
 
 
 class Writer:
@@ -97,7 +105,8 @@ class Writer:
         }
         self._catalogue = Catalogue(session)
         self._free = threading.BoundedSemaphore(requests_in_flight_max)
-        self._batch_bytes_max = int(session.limits.batch_bytes_max * _BATCH_FILL)
+        limit_bytes = int(session.limits.batch_bytes_max * _BATCH_FILL)
+        self._batch_bytes_max = min(limit_bytes, _PARTITION_BATCH_BYTES_MAX)
 
     def submit(
         self, table: Table, columns: Columns[Any], write_ts_us: npt.NDArray[np.int64], done: Done
@@ -117,14 +126,17 @@ class Writer:
 
         Raises
         ------
+        WriteRejected
+            Some can have no key; nothing was sent and `done` is not called.
         TicktrailError
-            A partition could not be entered in the catalogue; nothing was sent and `done` is not called.
+            A partition could not be entered in the catalogue; likewise.
         """
-        frames = self.build(table, columns, write_ts_us)
-        self.send(frames, done)
+        self.send(self.build(table, columns, write_ts_us), done)
 
     def build(self, table: Table, columns: Columns[Any], write_ts_us: npt.NDArray[np.int64]) -> list[bytes]:
         """Enter the partitions in the catalogue, and make the bodies of the requests; see `submit`."""
+        if misfit := misfit_of(columns):
+            raise WriteRejected(what=f"Records cannot be stored in the table {table.name}", why=misfit)
         keys = table.keys(columns, self._slots.get(table.name, 1440))
         order, starts = _by_partition(table, keys)
         columns = columns.take(order)
@@ -146,8 +158,8 @@ class Writer:
     def send(self, frames: Sequence[bytes], done: Done) -> None:
         """Send requests made by `build`; blocks only while too many are in flight."""
         outcome = _Outcome(len(frames), done)
-        for frame in frames:
-            self._send(frame, outcome)
+        for number, frame in enumerate(frames):
+            self._send(number, frame, outcome)
 
     def write(self, table: Table, columns: Columns[Any], write_ts_us: npt.NDArray[np.int64]) -> None:
         """Send records and wait until all are acknowledged; parameters as for `submit`.
@@ -163,7 +175,7 @@ class Writer:
         if error is not None:
             raise error
 
-    def _send(self, body: bytes, outcome: _Outcome) -> None:
+    def _send(self, number: int, body: bytes, outcome: _Outcome) -> None:
         session = self._session
         self._free.acquire()
         future = ResponseFuture(
@@ -174,14 +186,14 @@ class Writer:
             retry_policy=FallthroughRetryPolicy(),
         )
         future.add_callbacks(
-            lambda _: self._answered(outcome, None),
-            lambda error: self._answered(outcome, translated(error, session.address)),
+            lambda _: self._answered(outcome, number, None),
+            lambda error: self._answered(outcome, number, translated(error, session.address)),
         )
         future.send_request()
 
-    def _answered(self, outcome: _Outcome, error: TicktrailError | None) -> None:
-        self._free.release()
-        outcome.answered(error)
+    def _answered(self, outcome: _Outcome, number: int, error: TicktrailError | None) -> None:
+        if outcome.answered(number, error):
+            self._free.release()
 
 
 def _by_partition(table: Table, keys: dict[str, Any]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -12,6 +12,7 @@ import pytest
 from ticktrail.errors import DiskFull, JarCorrupt, StackError, Unreachable
 from ticktrail.stack.fetch import ATTEMPTS, JarStore
 from ticktrail.stack.lock import Jar, JarLock, ServerJars
+from ticktrail.stack.ports import choose_port
 from ticktrail.stack.progress import silent
 from ticktrail.testing import FakeClock
 
@@ -132,7 +133,22 @@ def test_network_that_comes_back_is_waited_for(tmp_path: Path) -> None:
     make_store(tmp_path, Source(fail), clock).ensure(silent)
     assert files(tmp_path)["a2-1"] == CONTENTS["g:a2:1"]
     assert len(clock.slept_s) == ATTEMPTS - 1
-    assert clock.slept_s == sorted(clock.slept_s)
+    for attempt, delay_s in enumerate(clock.slept_s):
+        assert (
+            0.25 * 2**attempt <= delay_s <= 0.75 * 2**attempt
+        )  # half a second, doubled, half as much jitter
+
+
+def test_machine_without_a_network_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every request goes to a proxy that nobody runs, so jgo itself meets the refusal."""
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{choose_port(0, set())}")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(Unreachable) as caught:
+        JarStore(make_lock(CONTENTS), tmp_path, FakeClock()).ensure(silent)
+    assert caught.value.service == "Maven Central"
+    assert "network" in caught.value.next_step
 
 
 def test_network_that_stays_away_is_an_error(tmp_path: Path) -> None:

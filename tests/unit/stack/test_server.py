@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ticktrail.errors import ConfigError
 from ticktrail.stack.cassandra import plan_cassandra, write_cassandra_config
 from ticktrail.stack.kafka import plan_kafka, write_kafka_config
 from ticktrail.stack.server import (
@@ -67,6 +68,15 @@ def test_cassandra_heap_leaves_room_for_the_rest(layout: Layout, memory_mib: int
     heap, direct = flag_mib(flags, "-Xmx"), flag_mib(flags, "-XX:MaxDirectMemorySize=")
     assert flag_mib(flags, "-Xms") <= heap
     assert heap + direct + 500 <= memory_mib
+
+
+def test_too_little_memory_is_refused_by_its_setting(layout: Layout) -> None:
+    with pytest.raises(ConfigError) as caught:
+        plan_kafka(layout, JARS, PORTS, 300)
+    assert caught.value.key == "stack.kafka_memory_mib"
+    with pytest.raises(ConfigError) as caught:
+        plan_cassandra(layout, JARS, PORTS, 1000)
+    assert caught.value.key == "stack.cassandra_memory_mib"
 
 
 def test_default_cassandra_heap_is_that_of_the_design(layout: Layout) -> None:

@@ -94,9 +94,7 @@ def prepared(table: Table, protocol_version: int) -> PreparedStatement:
         "[timestamp]": cql_type("bigint"),
     }
     metadata = [ColumnMetadata("ks", table.name, name, each) for name, each in parameters.items()]
-    return PreparedStatement(
-        metadata, QUERY_ID, None, table.insert, "ks", protocol_version, None, None
-    )
+    return PreparedStatement(metadata, QUERY_ID, None, table.insert, "ks", protocol_version, None, None)
 
 
 def drivers_body(
@@ -115,9 +113,7 @@ def drivers_body(
                 values.append(Date(int(value)) if each == "date" else int(value))
         values.append(tuple(getattr(record, name) for name in type_fields(table.value_type)))
         batch.add(statement.bind([*values, int(write_ts_us[index])]))
-    message = BatchMessage(
-        batch.batch_type, batch._statements_and_parameters, ConsistencyLevel.LOCAL_QUORUM
-    )
+    message = BatchMessage(batch.batch_type, batch._statements_and_parameters, ConsistencyLevel.LOCAL_QUORUM)
     body = io.BytesIO()
     message.send_body(body, version)
     return body.getvalue()

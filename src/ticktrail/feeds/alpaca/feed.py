@@ -37,6 +37,8 @@ class AlpacaFeed:
         The subscription asks for nothing, or for a kind that Alpaca does not have.
     """
 
+    is_live = True
+
     def __init__(
         self, config: AlpacaConfig, subscription: Subscription, clock: Clock, *, name: str = "alpaca"
     ) -> None:

@@ -59,6 +59,8 @@ class FileFeed:
         The `feed` of the records.
     """
 
+    is_live = False
+
     def __init__(
         self,
         settings: FileSettings,

@@ -34,6 +34,7 @@ class YahooFeed:
     """
 
     name = "yahoo"
+    is_live = True
 
     def __init__(self, config: YahooConfig, subscription: Subscription, clock: Clock) -> None:
         self._connection = YahooConnection(config, subscription, clock)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from unittest.mock import patch
 
@@ -53,10 +53,19 @@ class MemoryReader:
     def days(self, dataset: str) -> list[DayRef]:
         return sorted({ref.day for ref in self._parts if ref.day.dataset == dataset})
 
-    def partitions(self, days: Sequence[DayRef], symbols: Iterable[str] | None = None) -> list[PartitionRef]:
+    def partitions(
+        self,
+        days: Sequence[DayRef],
+        symbols: Iterable[str] | None = None,
+        slots: Mapping[DayRef, Collection[int]] | None = None,
+    ) -> list[PartitionRef]:
         wanted = None if symbols is None else set(symbols)
         return [
-            ref for ref in sorted(self._parts) if ref.day in days and (wanted is None or ref.symbol in wanted)
+            ref
+            for ref in sorted(self._parts)
+            if ref.day in days
+            and (wanted is None or ref.symbol in wanted)
+            and (slots is None or ref.day not in slots or ref.slot in slots[ref.day])
         ]
 
     def read_all(

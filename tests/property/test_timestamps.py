@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta, timezone
 
-import msgpack  # type: ignore[import-untyped]
+import msgpack
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -172,7 +172,7 @@ class CaptureSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields
 
     queue_frames_max: Count = 10_000
     queue_bytes_max: Count = 64 * 1024 * 1024
-    batch_ms: Milliseconds = 2.0
+    batch_ms: Milliseconds = 5.0
     heartbeat_ms: Annotated[int, msgspec.Meta(ge=1, le=60_000)] = 250
     reconnect_delay_ms_max: Annotated[int, msgspec.Meta(ge=1, le=3_600_000)] = 30_000
 

@@ -26,12 +26,16 @@ from ticktrail.store import (
     dataset_of,
     day_span_ns,
     slot_spans_ns,
+    slots_of_day,
     sql_schema,
 )
 
 __all__ = ["datasets_of", "plan_reads"]
 
 T = TypeVar("T")
+
+# Beyond it, the check would take longer (some 0.05 ms each, more for long lists) than it could save.
+_JOINT_CHECKS_MAX = 20_000
 
 
 def datasets_of(table: Table) -> list[str]:
@@ -55,27 +59,40 @@ def plan_reads(reader: Reader, table: Table, rows: Filter) -> list[tuple[Partiti
     names = sql_schema(table).names
     days = [day for dataset in datasets_of(table) for day in reader.days(dataset)]
     days = _passing(rows, days, [_on_day(day) & within(day_span_ns(day), names) for day in days])
-    refs = reader.partitions(days, rows.symbols)
-    places = dict.fromkeys((ref.day, ref.slot) for ref in refs)
-    spans = {place: _wanted_span(rows, *place, reader.slot_minutes(table)) for place in places}
-    reads = [(ref, span) for ref in refs if (span := spans[ref.day, ref.slot]) is not None]
-    known = [_on_day(ref.day) & equal("symbol", ref.symbol) & within(span, names) for ref, span in reads]
-    # Symbol and time were looked at one by one so far; a filter may allow each, but not both together.
-    reads = _passing(rows, reads, known)
+    spans = {day: _wanted_spans(rows, day, reader.slot_minutes(table)) for day in days}
+    slots = {day: of_day.keys() for day, of_day in spans.items() if of_day is not None}
+    refs = reader.partitions([day for day in days if slots.get(day, True)], rows.symbols, slots)
+    if rows.symbols is None and rows.looks_at("symbol"):
+        symbols = sorted({ref.symbol for ref in refs})
+        left = set(_passing(rows, symbols, [equal("symbol", symbol) for symbol in symbols]))
+        refs = [ref for ref in refs if ref.symbol in left]
+    reads = [(ref, (spans[ref.day] or {}).get(ref.slot) or day_span_ns(ref.day)) for ref in refs]
+    if rows.looks_at("or") and len(reads) <= _JOINT_CHECKS_MAX:
+        # Symbols and times were looked at one by one so far; where one of several conditions suffices, it
+        # may allow a symbol and a time, but not both together.
+        known = [_on_day(ref.day) & equal("symbol", ref.symbol) & within(span, names) for ref, span in reads]
+        reads = _passing(rows, reads, known)
     return sorted(reads, key=lambda read: (read[0].day.feed, read[0].symbol, read[0]))
 
 
-def _wanted_span(rows: Filter, day: DayRef, slot: int, slot_minutes: int) -> SpanNs | None:
-    """Bound the times of the rows of a slot that can pass; None where none can."""
+def _wanted_spans(rows: Filter, day: DayRef, slot_minutes: int) -> dict[int, SpanNs] | None:
+    """Find the slots of a day in which rows can pass, with the bounds of their times; None for all of it."""
     whole = day_span_ns(day)
-    spans = [whole] if day.interval else slot_spans_ns(day, slot, slot_minutes)
     if len(rows.cuts_ns(whole)) == 2:
-        # The filter does not tell times of this day apart, and some passed.
-        return spans[0][0], spans[-1][1]
+        return None  # the filter does not tell times of this day apart, and some passed
     names = sql_schema(day.table).names
-    pieces = [piece for span in spans for piece in pairwise(rows.cuts_ns(span))]
-    passing = _passing(rows, pieces, [_on_day(day) & within(piece, names) for piece in pieces])
-    return (passing[0][0], passing[-1][1]) if passing else None
+    slots = [0] if day.interval else slots_of_day(slot_minutes)
+    pieces = [
+        (slot, piece)
+        for slot in slots
+        for span in ([whole] if day.interval else slot_spans_ns(day, slot, slot_minutes))
+        for piece in pairwise(rows.cuts_ns(span))
+    ]
+    spans: dict[int, SpanNs] = {}
+    on_day = _on_day(day)
+    for slot, (first, end) in _passing(rows, pieces, [on_day & within(piece, names) for _, piece in pieces]):
+        spans[slot] = spans[slot][0] if slot in spans else first, end
+    return spans
 
 
 def _on_day(day: DayRef) -> Any:

@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from functools import cached_property, reduce
-from itertools import pairwise
 from operator import and_
 from typing import Any
 
@@ -25,8 +24,10 @@ from ticktrail.store import SpanNs
 
 __all__ = ["Filter", "equal", "within"]
 
-# The constants of a filter are sorted into these; a span is cut at no more than so many of them.
+# A span of time is cut at no more than so many of the filter's constants.
 _CUTS_MAX = 200
+# What Arrow writes like calls, and all that DuckDB makes of comparisons, IN, BETWEEN and NULL.
+_COMPARISONS = {"if_else", "invert", "is_in", "is_null", "is_valid"}
 _NS_OF_UNIT = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 _TS = pa.timestamp("us", tz="UTC")
 
@@ -70,10 +71,13 @@ class Filter:
 
     def columns_for(self, columns: Sequence[str]) -> list[str]:
         """Name the columns that must be read: those asked for, and those that the filter looks at."""
-        # Arrow tells an expression's columns only in its text. A name found there that is none, in a
-        # constant, costs a column too many.
-        words = set(re.findall(r"\w+", str(self.expression)))
-        return [name for name in self._schema.names if name in columns or name in words]
+        return [name for name in self._schema.names if name in columns or self.looks_at(name)]
+
+    def looks_at(self, word: str) -> bool:
+        """Tell whether the filter may look at a column, or may join conditions by a word."""
+        # Arrow tells what an expression is made of in its text only. What is found there and is but a part
+        # of some constant costs time, nothing else.
+        return word in self._words
 
     @cached_property
     def is_bounded(self) -> bool:
@@ -87,31 +91,45 @@ class Filter:
             "ts_event_ns": pa.scalar(-(1 << 63)),
         }
         long_ago = reduce(and_, [equal(n, v) for n, v in past.items() if n in self._schema.names])
-        gaps = self._gaps_between_symbols
-        return not any(self.can_pass([long_ago & gaps[0], long_ago & gaps[-1]]))
+        others = self._symbols_between
+        probes = [equal("symbol", symbol) & long_ago for symbol in (others[0], others[-1])]
+        return not any(self.can_pass(probes))
 
     @cached_property
     def symbols(self) -> list[str] | None:
-        """The symbols that can pass; None if they cannot be listed."""
-        if any(self.can_pass(self._gaps_between_symbols)):
+        """The symbols that can pass; None if they cannot be listed.
+
+        A filter that does nothing with symbols but compare them with constants treats all symbols between two
+        neighbouring constants alike, so that one of them answers for all.
+        """
+        if not self._only_compares or any(self._symbols_can_pass(self._symbols_between)):
             return None
-        candidates = self._texts
-        passing = self.can_pass([equal("symbol", text) for text in candidates])
-        return [text for text, passes in zip(candidates, passing, strict=True) if passes]
+        named = self._texts
+        return [symbol for symbol, passes in zip(named, self._symbols_can_pass(named), strict=True) if passes]
 
     def cuts_ns(self, span_ns: SpanNs) -> list[int]:
         """List the times at which the filter may change its mind inside a span, with the span's ends."""
         inside = [cut for cut in self._times_ns if span_ns[0] < cut < span_ns[1]]
         return [span_ns[0], *(inside if len(inside) <= _CUTS_MAX else ()), span_ns[1]]
 
+    def _symbols_can_pass(self, symbols: list[str]) -> list[bool]:
+        return self.can_pass([equal("symbol", symbol) for symbol in symbols])
+
     @property
-    def _gaps_between_symbols(self) -> list[Any]:
-        """All symbols but those that the filter names, as guarantees."""
-        symbol, texts = pc.field("symbol"), self._texts
-        if not texts:
-            return [symbol >= ""]
-        inner = [(symbol > low) & (symbol < high) for low, high in pairwise(texts)]
-        return [symbol < texts[0], *inner, symbol > texts[-1]]
+    def _symbols_between(self) -> list[str]:
+        """One text before, between and behind all texts that the filter names, where there is any."""
+        named = self._texts
+        successors = [text + "\0" for text in named]
+        return [text for text in ["", *successors] if text not in named] or [successors[-1]]
+
+    @cached_property
+    def _words(self) -> frozenset[str]:
+        return frozenset(re.findall(r"\w+", str(self.expression)))
+
+    @cached_property
+    def _only_compares(self) -> bool:
+        calls = set(re.findall(r"(\w+)\(", str(self.expression)))
+        return calls <= _COMPARISONS and None not in self._constants
 
     @cached_property
     def _texts(self) -> list[str]:
@@ -122,18 +140,15 @@ class Filter:
         return sorted({c for c in self._constants if isinstance(c, int)})
 
     @cached_property
-    def _constants(self) -> list[str | int]:
-        """The filter's texts and times. They only suggest where to probe; no answer relies on them.
+    def _constants(self) -> list[str | int | None]:
+        """All texts and times that the filter names; None for something that may hold more of them.
 
-        Arrow shows them nowhere but in its serialised form, a record batch that holds them as columns.
+        Arrow shows them nowhere but in its serialised form, a record batch that has them in its columns.
         """
         if self.expression is None:
             return []
-        try:
-            _, (buffer, *_) = self.expression.__reduce__()
-            batch = pa.ipc.open_file(buffer).get_batch(0)
-        except (pa.ArrowInvalid, TypeError, ValueError):
-            return []
+        _, (buffer, *_) = self.expression.__reduce__()
+        batch = pa.ipc.open_file(buffer).get_batch(0)
         return [constant for column in batch.columns for constant in _constants_in(column)]
 
 
@@ -153,19 +168,22 @@ def within(span_ns: SpanNs, names: Sequence[str]) -> Any:
     return guarantee
 
 
-def _constants_in(column: Any) -> Iterator[str | int]:
-    if pa.types.is_struct(column.type):
+def _constants_in(column: Any) -> Iterator[str | int | None]:
+    kind = pa.types
+    if kind.is_struct(column.type):
         for field in column.flatten():
             yield from _constants_in(field)
-    elif pa.types.is_list(column.type):
+    elif kind.is_list(column.type):
         yield from _constants_in(column.flatten())
-    elif pa.types.is_string(column.type):
-        yield from (text for text in column.to_pylist() if text is not None)
-    elif pa.types.is_timestamp(column.type):
+    elif kind.is_string(column.type) or kind.is_large_string(column.type) or kind.is_string_view(column.type):
+        yield from column.drop_null().to_pylist()
+    elif kind.is_timestamp(column.type):
         unit_ns = _NS_OF_UNIT[column.type.unit]
         for ticks in column.view(pa.int64()).drop_null().to_pylist():
             # A comparison changes its mind at the constant or right behind it.
             yield from (ticks * unit_ns, ticks * unit_ns + NS_PER_US)
-    elif pa.types.is_int64(column.type):
+    elif kind.is_int64(column.type):
         for ns in column.drop_null().to_pylist():
             yield from (ns, ns + 1)
+    elif not (kind.is_primitive(column.type) or kind.is_null(column.type) or kind.is_binary(column.type)):
+        yield None

@@ -3,7 +3,15 @@
 from ticktrail.store.batches import sql_schema
 from ticktrail.store.latest import LATEST_SCHEMA
 from ticktrail.store.migrate import SCHEMA_VERSION, migrate
-from ticktrail.store.partitions import DayRef, PartitionRef, SpanNs, bucket_end, day_span_ns, slot_spans_ns
+from ticktrail.store.partitions import (
+    DayRef,
+    PartitionRef,
+    SpanNs,
+    bucket_end,
+    day_span_ns,
+    slot_spans_ns,
+    slots_of_day,
+)
 from ticktrail.store.reader import Read, Reader
 from ticktrail.store.session import ServerLimits, StoreSession, connect
 from ticktrail.store.tables import (
@@ -48,5 +56,6 @@ __all__ = [
     "day_span_ns",
     "migrate",
     "slot_spans_ns",
+    "slots_of_day",
     "sql_schema",
 ]

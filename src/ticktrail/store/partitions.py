@@ -8,7 +8,7 @@ import numpy as np
 
 from ticktrail.store.tables import TABLES, Table, bucket_days
 
-__all__ = ["DayRef", "PartitionRef", "SpanNs", "bucket_end", "day_span_ns", "slot_spans_ns"]
+__all__ = ["DayRef", "PartitionRef", "SpanNs", "bucket_end", "day_span_ns", "slot_spans_ns", "slots_of_day"]
 
 _MINUTE_NS = 60_000_000_000
 _DAY_NS = 1_440 * _MINUTE_NS
@@ -76,6 +76,11 @@ def bucket_end(day: DayRef) -> int:
 def day_span_ns(day: DayRef) -> SpanNs:
     """Bound the times of all rows of a day's partitions, in UTC: from (inclusive), to (exclusive)."""
     return (day.day + _DAYS_APART[0]) * _DAY_NS, (bucket_end(day) + _DAYS_APART[-1]) * _DAY_NS
+
+
+def slots_of_day(slot_minutes: int) -> list[int]:
+    """List all slots of a day: their starts in UTC as hhmm."""
+    return [minute // 60 * 100 + minute % 60 for minute in range(0, 1440, slot_minutes)]
 
 
 def slot_spans_ns(day: DayRef, slot: int, slot_minutes: int) -> list[SpanNs]:

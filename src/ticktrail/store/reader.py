@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -83,7 +83,12 @@ class Reader:
         rows = self._session.execute(self._prepared(_DAYS), (dataset,))
         return [DayRef(dataset, row.feed, day_of_date(row.day.date())) for row in rows]
 
-    def partitions(self, days: Sequence[DayRef], symbols: Iterable[str] | None = None) -> list[PartitionRef]:
+    def partitions(
+        self,
+        days: Sequence[DayRef],
+        symbols: Iterable[str] | None = None,
+        slots: Mapping[DayRef, Collection[int]] | None = None,
+    ) -> list[PartitionRef]:
         """List the partitions of some days, ordered by day, symbol and slot.
 
         Parameters
@@ -92,6 +97,8 @@ class Reader:
             Of any datasets.
         symbols
             Only these; None for all.
+        slots
+            Of days named here, only these slots.
         """
         wanted = None if symbols is None else sorted(set(symbols))
         if wanted is not None and len(wanted) <= _SYMBOLS_NAMED_MAX:
@@ -108,7 +115,7 @@ class Reader:
             _LISTS_AHEAD,
         ):
             for page in stream:
-                refs += _refs(day, page, is_wanted)
+                refs += _refs(day, page, is_wanted, (slots or {}).get(day))
         return refs
 
     def read(self, ref: PartitionRef, columns: Sequence[str], span_ns: SpanNs | None = None) -> Iterator[Any]:
@@ -225,11 +232,19 @@ def _ahead(items: Iterable[T], start: Callable[[T], S], limit: int) -> Iterator[
         yield started.popleft()
 
 
-def _refs(day: DayRef, page: Page, wanted: frozenset[str] | None) -> Iterator[PartitionRef]:
+def _refs(
+    day: DayRef, page: Page, symbols: Collection[str] | None, slots: Collection[int] | None
+) -> Iterator[PartitionRef]:
+    if page.rows_count == 0:
+        return
     keys = decode_keys(page, "partitions", {"symbol": "text", "slot": "smallint"})
-    for text, slot in zip(*(plain_array(column).tolist() for column in keys.values()), strict=True):
+    texts, numbers = plain_array(keys["symbol"]), plain_array(keys["slot"])
+    if slots is not None:
+        kept = np.isin(numbers, list(slots))
+        texts, numbers = texts[kept], numbers[kept]
+    for text, slot in zip(texts.tolist(), numbers.tolist(), strict=True):
         symbol = text.decode()
-        if wanted is None or symbol in wanted:
+        if symbols is None or symbol in symbols:
             yield PartitionRef(day, symbol, slot)
 
 

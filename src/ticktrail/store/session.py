@@ -51,6 +51,7 @@ _RECONNECT_DELAY_S = (0.2, 5.0)
 # Servers that do not show their settings (managed ones) get the value that Cassandra ships with.
 _BATCH_BYTES_DEFAULT = 50 * 1024
 _UNITS = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+_OTHER_VERSION = re.compile(r"protocol.?version", re.IGNORECASE)
 _MISSING = re.compile(
     r"unconfigured table|keyspace .* does not exist|undefined column|unknown type", re.IGNORECASE
 )
@@ -63,11 +64,19 @@ _MEANT = re.compile(
 )
 
 
+# What `connect` raises, and need not be told before.
+_RAISED = re.compile(r"^(\[control connection\] Error connecting|Control connection failed to connect)")
+
+
 def _is_news(record: logging.LogRecord) -> bool:
-    return not _MEANT.match(record.getMessage())
+    # The driver's own call stacks tell a user nothing; its sentences name host and cause.
+    record.exc_info = None
+    message = record.getMessage()
+    return not _MEANT.match(message) and not _RAISED.match(message)
 
 
-logging.getLogger("cassandra.protocol").addFilter(_is_news)
+for _name in ("cluster", "connection", "pool", "protocol"):
+    logging.getLogger(f"cassandra.{_name}").addFilter(_is_news)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +198,7 @@ def connect(settings: StoreSettings) -> StoreSession:
             last = _wrong_datacenter(cluster, settings.datacenter) or translated(error, address)
             if cluster is not None:
                 cluster.shutdown()
-            if "protocol version" not in str(error).lower():
+            if not _OTHER_VERSION.search(str(error)):
                 raise last from error
     else:
         assert last is not None
@@ -233,6 +242,9 @@ def _cluster(settings: StoreSettings, hosts: list[str], consistency: int, versio
         execution_profiles={EXEC_PROFILE_DEFAULT: profile},
         protocol_version=version,
         reconnection_policy=ExponentialReconnectionPolicy(*_RECONNECT_DELAY_S, max_attempts=None),
+        # On one machine and in one data centre compressing costs more than it saves, and whether the
+        # library for it happens to be installed should change nothing.
+        compression=False,
         connect_timeout=settings.timeout_s,
         control_connection_timeout=settings.timeout_s,
     )

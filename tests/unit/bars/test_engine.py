@@ -215,6 +215,14 @@ def test_files_may_be_imported_day_by_day_in_any_order_and_again() -> None:
     assert again.is_late_for_minute.tolist() == [True]
 
 
+def test_a_trade_of_a_later_day_closes_the_day_before() -> None:
+    log = Log()
+    log.read(trade(OPEN))
+    closed = log.bars(trade(OPEN + 86_400 * S))
+    assert [(interval, start) for interval, start, _ in closed][-1] == ("1d", -34_200)
+    assert log.read(trade(OPEN + S)).is_late_for_minute.tolist() == [True]
+
+
 def test_the_state_stays_small_however_many_days_were_imported() -> None:
     log = Log()
     for day in range(600):

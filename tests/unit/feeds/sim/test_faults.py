@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-import msgpack  # type: ignore[import-untyped]
+import msgpack
 import numpy as np
 import pytest
 

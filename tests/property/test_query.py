@@ -82,13 +82,12 @@ def _compared(column: str, values: st.SearchStrategy[str]) -> st.SearchStrategy[
 
 
 _DAYS = st.integers(-2, 2).map(lambda days: f"DATE '{_DAY + timedelta(days=days)}'")
-_ATOMS = st.one_of(
-    _compared("symbol", _text([*_SYMBOLS, "", "B", "zz"])),
+_ON_SYMBOL = _compared("symbol", _text([*_SYMBOLS, "", "B", "zz"]))
+_ON_TIME = st.one_of(_compared("ts", _TIMES.map(_instant)), _compared("day", _DAYS))
+_OTHERS = st.one_of(
     _compared("feed", _text([*_FEEDS, "none"])),
     _compared("venue", _text(["XNAS", "", "A"])),
-    _compared("ts", _TIMES.map(_instant)),
     _compared("ts_event_ns", _TIMES.map(str)),
-    _compared("day", _DAYS),
     _compared("price", st.sampled_from(["0.5", "1", "'nan'::DOUBLE"])),
     st.builds(lambda day: f"date_trunc('day', ts) = {day}", _DAYS),
     st.builds(lambda day: f"ts::DATE >= {day}", _DAYS),
@@ -108,14 +107,15 @@ _ATOMS = st.one_of(
         ]
     ),
 )
+# What partitions are chosen by comes most often.
 _CONDITIONS = st.recursive(
-    _ATOMS,
+    st.sampled_from([_ON_SYMBOL, _ON_SYMBOL, _ON_TIME, _ON_TIME, _OTHERS]).flatmap(lambda kind: kind),
     lambda inner: st.one_of(
         st.builds(lambda a, b: f"({a} AND {b})", inner, inner),
         st.builds(lambda a, b: f"({a} OR {b})", inner, inner),
         st.builds(lambda a: f"(NOT {a})", inner),
     ),
-    max_leaves=6,
+    max_leaves=4,
 )
 
 

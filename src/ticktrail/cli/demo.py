@@ -28,6 +28,8 @@ __all__ = ["demo_command"]
 _LIVE_FEED = "yahoo"
 _LIVE_SYMBOLS = "AAPL,MSFT,NVDA,AMZN,GOOGL,META,TSLA,SPY,QQQ,AMD,INTC,NFLX,BTC-USD,ETH-USD"
 _LIVE_TIMEOUT_S = 10.0
+# Servers that have just started take seconds until their code is compiled: no opening burst on top of that.
+_EVEN = ("--set", "feeds.sim.session_s=0")
 
 
 @click.command("demo")
@@ -38,7 +40,7 @@ _LIVE_TIMEOUT_S = 10.0
 )
 @click.option("--live", is_flag=True, help="Yahoo's keyless stream of stocks instead of the simulation.")
 @click.option("--symbols", type=int, default=200, show_default=True, help="Of the simulated market.")
-@click.option("--rate", type=float, default=2_000.0, show_default=True, help="Its trades per second.")
+@click.option("--rate", type=float, default=1_000.0, show_default=True, help="Its trades per second.")
 @click.option("--headless", is_flag=True, help="No live view.")
 def demo_command(
     as_json: bool,
@@ -70,7 +72,7 @@ def demo_command(
         settings = load_settings(**options).settings
         feed = _choose_feed(settings, live, clock, console)
         exchange = Exchange(symbols=symbols, rate=rate) if feed == "sim" else None
-        pipeline = _pipeline(settings, clock, feed, exchange, passed_on(options))
+        pipeline = _pipeline(settings, clock, feed, exchange, (*passed_on(options), *_EVEN))
         view = View(_title(feed)) if console.is_terminal and not headless else None
         if view is None:
             console.print(_title(feed))

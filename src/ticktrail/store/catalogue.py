@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 import numpy as np
+from cassandra.query import BatchStatement, BatchType
 
 from ticktrail.model import Array
 from ticktrail.reference import date_of_day
@@ -20,8 +21,10 @@ __all__ = ["Catalogue", "entries_of"]
 # Entries remembered as written; beyond it the oldest are written again, which is harmless. One entry takes
 # some 200 bytes, and 11,000 symbols make 11,000 entries per slot.
 _KNOWN_MAX = 100_000
+_BATCH_ROWS = 500
 
 _Entry = tuple[str, str, int, str, int]
+_Day = tuple[str, str, int]
 
 
 class Catalogue:
@@ -30,7 +33,7 @@ class Catalogue:
     def __init__(self, session: StoreSession) -> None:
         self._session = session
         self._known: OrderedDict[_Entry, None] = OrderedDict()
-        self._days: set[tuple[str, str, int]] = set()
+        self._days: set[_Day] = set()
         self._insert = session.prepare(
             "INSERT INTO partitions (dataset, feed, day, symbol, slot) VALUES (?, ?, ?, ?, ?)"
         )
@@ -56,18 +59,28 @@ class Catalogue:
         new = [entry for entry in entries_of(table, keys) if entry not in self._known]
         if not new:
             return
-        self._session.execute_many(
-            self._insert, [(d, f, date_of_day(day), s, slot) for d, f, day, s, slot in new]
-        )
-        days = {(dataset, feed, day) for dataset, feed, day, _, _ in new} - self._days
-        self._session.execute_many(
-            self._insert_day, [(dataset, feed, date_of_day(day)) for dataset, feed, day in days]
-        )
-        self._days |= days
+        days: dict[_Day, list[_Entry]] = {}
+        for entry in new:
+            days.setdefault(entry[:3], []).append(entry)
+        for day, entries in days.items():
+            self._enter_day(day, entries)
         for entry in new:
             self._known[entry] = None
         while len(self._known) > _KNOWN_MAX:
             self._known.popitem(last=False)
+
+    def _enter_day(self, day: _Day, entries: list[_Entry]) -> None:
+        # A day's entries are one partition, so that a batch of them is one write: a new slot of all symbols
+        # costs a request or two.
+        for start in range(0, len(entries), _BATCH_ROWS):
+            batch = BatchStatement(BatchType.UNLOGGED)
+            for dataset, feed, number, symbol, slot in entries[start : start + _BATCH_ROWS]:
+                batch.add(self._insert, (dataset, feed, date_of_day(number), symbol, slot))
+            self._session.execute(batch)
+        if day not in self._days:
+            dataset, feed, number = day
+            self._session.execute(self._insert_day, (dataset, feed, date_of_day(number)))
+            self._days.add(day)
 
 
 def entries_of(table: Table, keys: dict[str, Array]) -> list[_Entry]:

@@ -52,9 +52,7 @@ _RECONNECT_DELAY_S = (0.2, 5.0)
 _BATCH_BYTES_DEFAULT = 50 * 1024
 _UNITS = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 _OTHER_VERSION = re.compile(r"protocol.?version", re.IGNORECASE)
-_MISSING = re.compile(
-    r"unconfigured table|keyspace .* does not exist|undefined column|unknown type", re.IGNORECASE
-)
+_MISSING = re.compile(r"unconfigured table|does not exist|undefined column|unknown type", re.IGNORECASE)
 
 
 # Warnings that the server sends with answers and the driver logs, of things that are done on purpose:
@@ -306,7 +304,8 @@ def translated(error: Exception, address: str) -> TicktrailError:
             key="store.replication_factor",
             source="settings",
         )
-    if isinstance(error, InvalidRequest):
+    # Values inside a frozen type are checked late, and the server then calls it an error of its own.
+    if isinstance(error, InvalidRequest) or "MarshalException" in why:
         return _refusal(error, address)
     if isinstance(error, UnresolvableContactPoints):
         why = "none of these names has an address"
@@ -324,7 +323,7 @@ def translated(error: Exception, address: str) -> TicktrailError:
     return Overloaded(what=f"Cassandra at {address} cannot take the load now", why=why, service="Cassandra")
 
 
-def _refusal(error: InvalidRequest, address: str) -> SchemaMismatch | WriteRejected:
+def _refusal(error: Exception, address: str) -> SchemaMismatch | WriteRejected:
     if _MISSING.search(str(error)):
         return SchemaMismatch(
             what=f"The tables in Cassandra at {address} are not those of this version",

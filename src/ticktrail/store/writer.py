@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from cassandra.cluster import ResponseFuture
+from cassandra.cluster import NoHostAvailable, ResponseFuture
+from cassandra.connection import ConnectionBusy
 from cassandra.policies import FallthroughRetryPolicy
 from cassandra.protocol import BatchMessage
 from cassandra.query import BatchStatement
 
-from ticktrail.errors import TicktrailError, WriteRejected
+from ticktrail.errors import Overloaded, TicktrailError, WriteRejected
 from ticktrail.model import Columns
 from ticktrail.store.catalogue import Catalogue
 from ticktrail.store.frames import BATCH_ROWS_MAX, batch_body, encode_rows
@@ -35,6 +36,10 @@ _PARTITION_BATCH_BYTES_MAX = 256 * 1024
 # The server measures mutations, not frames; a row of ours was seen to weigh up to 1.1 times its frame's
 # bytes there, so batches of several partitions keep this share of the limit.
 _BATCH_FILL = 0.7
+
+# How long a request waits for room in a full socket.
+_BUSY_PAUSE_S = 0.002
+_BUSY_TRIES_MAX = 5_000
 
 # Called on a thread of the driver; must return at once and never raise.
 Done = Callable[[TicktrailError | None], None]
@@ -104,6 +109,7 @@ class Writer:
             for table in (*TABLES.values(), LATEST_TRADES, LATEST_QUOTES)
         }
         self._catalogue = Catalogue(session)
+        self._pause = threading.Event()  # never set: its wait is a pause
         self._free = threading.BoundedSemaphore(requests_in_flight_max)
         limit_bytes = int(session.limits.batch_bytes_max * _BATCH_FILL)
         self._batch_bytes_max = min(limit_bytes, _PARTITION_BATCH_BYTES_MAX)
@@ -176,8 +182,32 @@ class Writer:
             raise error
 
     def _send(self, number: int, body: bytes, outcome: _Outcome) -> None:
-        session = self._session
         self._free.acquire()
+        for _ in range(_BUSY_TRIES_MAX):
+            if self._has_room() and self._is_sent(number, body, outcome):
+                return
+            # The server reads slower than we write, and the socket is full: that is no failure.
+            self._pause.wait(_BUSY_PAUSE_S)
+        self._answered(outcome, number, _too_slow(self._session))
+
+    def _has_room(self) -> bool:
+        # Asked first because the driver never takes back the stream id of a request that it found no room
+        # for; `_is_sent` catches the few for which the room went in between.
+        pools = self._session.driver.get_pools()
+        return all(one._socket_writable for pool in pools for one in pool.get_connections())
+
+    def _is_sent(self, number: int, body: bytes, outcome: _Outcome) -> bool:
+        """Send a request; False where the socket cannot take it now."""
+        session = self._session
+        is_sent = True
+
+        def failed(error: Exception) -> None:
+            nonlocal is_sent
+            if _is_busy(error):
+                is_sent = False  # found out while sending, on the sending thread
+            else:
+                self._answered(outcome, number, translated(error, session.address))
+
         future = ResponseFuture(
             session.driver,
             _Frame(body),
@@ -185,15 +215,28 @@ class Writer:
             session.settings.timeout_s,
             retry_policy=FallthroughRetryPolicy(),
         )
-        future.add_callbacks(
-            lambda _: self._answered(outcome, number, None),
-            lambda error: self._answered(outcome, number, translated(error, session.address)),
-        )
+        future.add_callbacks(lambda _: self._answered(outcome, number, None), failed)
         future.send_request()
+        return is_sent
 
     def _answered(self, outcome: _Outcome, number: int, error: TicktrailError | None) -> None:
         if outcome.answered(number, error):
             self._free.release()
+
+
+def _is_busy(error: Exception) -> bool:
+    return isinstance(error, NoHostAvailable) and any(
+        isinstance(cause, ConnectionBusy) for cause in error.errors.values()
+    )
+
+
+def _too_slow(session: StoreSession) -> Overloaded:
+    return Overloaded(
+        what=f"Cassandra at {session.address} does not take our requests",
+        why=f"the connection was full for {_BUSY_TRIES_MAX * _BUSY_PAUSE_S:.0f} s",
+        next_step="It is tried again. See whether the server is short of processor or disk.",
+        service="Cassandra",
+    )
 
 
 def _by_partition(table: Table, keys: dict[str, Any]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -75,6 +75,18 @@ _SLOTS = (1430, 1445, 1500, 1515, 30)
             {(symbol, 3, slot) for symbol in ("IBM", "BRK.B") for slot in _SLOTS},
         ),
         ("symbol BETWEEN 'B' AND 'C' AND day >= '2026-03-12'", {("BRK.B", 3, slot) for slot in _SLOTS}),
+        ("symbol < 'B' AND day >= '2026-03-12'", {("AAPL", 3, slot) for slot in _SLOTS}),
+        ("symbol > 'BRK.B' AND day >= '2026-03-12'", {("IBM", 3, slot) for slot in _SLOTS}),
+        (
+            "symbol <> 'IBM' AND symbol <> 'x' AND symbol > 'B' AND day >= '2026-03-12'",
+            {("BRK.B", 3, slot) for slot in _SLOTS},
+        ),
+        ("symbol NOT IN ('IBM', 'AAPL') AND day >= '2026-03-12'", {("BRK.B", 3, slot) for slot in _SLOTS}),
+        (
+            # More than Arrow itself would look through.
+            f"symbol IN ('IBM', {', '.join(repr(str(n)) for n in range(200))}) AND day >= '2026-03-12'",
+            {("IBM", 3, slot) for slot in _SLOTS},
+        ),
         (
             # The day before could reach into this hour too, for all that the keys tell.
             "symbol = 'IBM' AND ts >= '2026-03-10 14:45:00+00' AND ts < '2026-03-10 15:15:00+00'",
@@ -109,6 +121,7 @@ def test_only_partitions_that_can_hold_such_rows_are_read(
     [
         "symbol = 'IBM'",
         "symbol IN ('IBM', 'AAPL')",
+        f"symbol IN ('IBM', {', '.join(repr(str(n)) for n in range(200))})",
         "symbol BETWEEN 'A' AND 'B'",
         "ts >= '2026-03-10'",
         "ts BETWEEN '2026-03-10' AND '2026-03-11'",

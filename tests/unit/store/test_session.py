@@ -15,6 +15,7 @@ from cassandra import (
 )
 from cassandra.cluster import NoHostAvailable
 from cassandra.connection import ConnectionShutdown
+from cassandra.protocol import ServerError
 from fakes.cql_server import refusing_cassandra
 
 from ticktrail.config import Secret, StoreSettings
@@ -113,7 +114,10 @@ def test_certificates_that_cannot_be_read(tmp_path: Path, content: str | None) -
         (Unauthorized("no right to MODIFY"), ConfigError),
         (InvalidRequest("unconfigured table trades"), SchemaMismatch),
         (InvalidRequest("Keyspace 'x' does not exist"), SchemaMismatch),
+        (InvalidRequest("table trades does not exist"), SchemaMismatch),
         (InvalidRequest("Batch too large"), WriteRejected),
+        (ServerError(0, "MarshalException: String didn't validate.", None), WriteRejected),
+        (ServerError(0, "java.lang.NullPointerException", None), Overloaded),
     ],
 )
 def test_what_may_pass_and_what_will_not(error: Exception, expected: type[TicktrailError]) -> None:

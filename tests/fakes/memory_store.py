@@ -1,0 +1,178 @@
+"""A group's log and a store in memory, for the runner of persist, with everything that may go wrong."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ticktrail.bus import Partition, PartitionBatch, Position
+from ticktrail.errors import Overloaded, TicktrailError, Unreachable, WriteRejected
+from ticktrail.model import Columns
+from ticktrail.store import Table
+
+AWAY = Unreachable(what="the store is away", service="Cassandra", address="c:1")
+REFUSED = WriteRejected(what="the store refused the request", why="poison")
+
+# Records of symbols that begin so are refused, and with them the whole request that they are in.
+POISON = "POISON"
+
+
+class MemoryWriter:
+    """Stands for `ticktrail.store.Writer`.
+
+    Parameters
+    ----------
+    outcomes
+        What becomes of one `submit` after the other: ``"stored"``, ``"later"`` (the answer comes with a
+        later call), ``"away"`` (a transient error), ``"away later"``. After the last all are stored.
+    """
+
+    def __init__(self, outcomes: Iterable[str] = ()) -> None:
+        self.outcomes = deque(outcomes)
+        self.rows: dict[tuple[Any, ...], Any] = {}
+        self.submits = 0
+        self._later: deque[Callable[[], None]] = deque()
+
+    def submit(
+        self,
+        table: Table,
+        columns: Columns[Any],
+        write_ts_us: npt.NDArray[np.int64],
+        done: Callable[[TicktrailError | None], None],
+    ) -> None:
+        assert len(columns) == len(write_ts_us) > 0
+        self.submits += 1
+        outcome = self.outcomes.popleft() if self.outcomes else "stored"
+        if any(symbol.startswith(POISON.encode()) for symbol in columns["symbol"].tolist()):
+            self._answer(outcome, lambda: done(REFUSED))
+        elif outcome.startswith("away"):
+            self._answer(outcome, lambda: done(AWAY))
+        else:
+            self._answer(outcome, lambda: self._store(table, columns, done))
+
+    def answer_one(self) -> None:
+        """Let one answer come that was put off."""
+        if self._later:
+            self._later.popleft()()
+
+    def _answer(self, outcome: str, answer: Callable[[], None]) -> None:
+        if outcome.endswith("later"):
+            # In no order: the last put off may come first.
+            self._later.appendleft(answer) if self.submits % 2 else self._later.append(answer)
+        else:
+            answer()
+
+    def _store(
+        self, table: Table, columns: Columns[Any], done: Callable[[TicktrailError | None], None]
+    ) -> None:
+        if table.name != "latest":
+            for record in columns.to_records():
+                self.rows[table.name, record.symbol, record.ts_ns, record.event_id] = record
+        done(None)
+
+
+class MemoryConsumer:
+    """Stands for `ticktrail.bus.Consumer`; a new one begins where the group stands.
+
+    Parameters
+    ----------
+    log
+        The topics' values, and what the group has committed; outlives the consumer.
+    """
+
+    def __init__(
+        self,
+        log: MemoryLog,
+        on_assigned: Callable[[Mapping[Partition, Position]], None],
+        on_revoked: Callable[[Sequence[Partition]], None],
+    ) -> None:
+        self._log = log
+        self._on_assigned = on_assigned
+        self._on_revoked = on_revoked
+        self._next: dict[Partition, int] = {}
+        self._is_paused = False
+
+    def poll(self, records_max: int) -> list[PartitionBatch]:
+        log = self._log
+        log.polls += 1
+        log.on_poll()
+        trouble = log.trouble.popleft() if log.trouble else ""
+        if trouble == "rebalance":
+            self._rebalance()
+        elif trouble == "error":
+            raise Overloaded(what="Kafka did not carry out the request", service="Kafka")
+        if not self._next:
+            self._next = {partition: log.committed.get(partition, 0) for partition in log.values}
+            self._on_assigned({partition: Position(at) for partition, at in self._next.items()})
+        if self._is_paused:
+            return []
+        batches = []
+        for partition, at in self._next.items():
+            values = log.values[partition][at : at + min(records_max, log.batch_max)]
+            if values:
+                self._next[partition] += len(values)
+                offsets = np.arange(at, at + len(values))
+                batches.append(PartitionBatch(partition, offsets, offsets + 1, [b"k"] * len(values), values))
+        return batches
+
+    def pause(self) -> None:
+        self._is_paused = True
+
+    def resume(self) -> None:
+        self._is_paused = False
+
+    def commit(self, positions: Mapping[Partition, Position]) -> None:
+        for partition, position in positions.items():
+            assert partition in self._next, "a partition that was given up is not ours to commit"
+            self._log.on_commit(partition, position.offset)
+            self._log.committed[partition] = position.offset
+
+    def lag(self) -> dict[Partition, int]:
+        return {partition: len(self._log.values[partition]) - at for partition, at in self._next.items()}
+
+    def close(self) -> None:
+        if self._next:
+            self._on_revoked(list(self._next))
+
+    def _rebalance(self) -> None:
+        """Lose one partition; the next poll brings it back, from where the group then stands."""
+        if not self._next:
+            return
+        gone = sorted(self._next)[self._log.polls % len(self._next)]
+        self._on_revoked([gone])
+        del self._next[gone]
+        at = self._log.committed.get(gone, 0)
+        self._next[gone] = at
+        self._on_assigned({gone: Position(at)})
+
+
+class MemoryLog:
+    """The values of all partitions, and how far the group has committed.
+
+    Parameters
+    ----------
+    trouble
+        What happens at one poll after the other: ``""``, ``"rebalance"``, ``"error"``.
+    """
+
+    def __init__(
+        self, values: Mapping[Partition, list[bytes]], batch_max: int, trouble: Iterable[str] = ()
+    ) -> None:
+        self.values = dict(values)
+        self.batch_max = batch_max
+        self.trouble = deque(trouble)
+        self.committed: dict[Partition, int] = {}
+        self.polls = 0
+        self.on_poll: Callable[[], None] = lambda: None
+        self.on_commit: Callable[[Partition, int], None] = lambda partition, offset: None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether everything is committed."""
+        return all(
+            self.committed.get(each, 0) == len(values) for each, values in self.values.items() if values
+        )

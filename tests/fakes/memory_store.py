@@ -94,6 +94,7 @@ class MemoryConsumer:
         self._on_assigned = on_assigned
         self._on_revoked = on_revoked
         self._next: dict[Partition, int] = {}
+        self._gone: dict[Partition, int] = {}
         self._is_paused = False
 
     def poll(self, records_max: int) -> list[PartitionBatch]:
@@ -105,15 +106,14 @@ class MemoryConsumer:
             self._rebalance()
         elif trouble == "error":
             raise Overloaded(what="Kafka did not carry out the request", service="Kafka")
-        if not self._next:
-            self._next = {partition: log.committed.get(partition, 0) for partition in log.values}
-            self._on_assigned({partition: Position(at) for partition, at in self._next.items()})
+        self._assign()
         if self._is_paused:
             return []
         batches = []
         for partition, at in self._next.items():
             values = log.values[partition][at : at + min(records_max, log.batch_max)]
             if values:
+                log.taken += len(values)
                 self._next[partition] += len(values)
                 offsets = np.arange(at, at + len(values))
                 batches.append(PartitionBatch(partition, offsets, offsets + 1, [b"k"] * len(values), values))
@@ -139,15 +139,24 @@ class MemoryConsumer:
             self._on_revoked(list(self._next))
 
     def _rebalance(self) -> None:
-        """Lose one partition; the next poll brings it back, from where the group then stands."""
-        if not self._next:
-            return
-        gone = sorted(self._next)[self._log.polls % len(self._next)]
-        self._on_revoked([gone])
-        del self._next[gone]
-        at = self._log.committed.get(gone, 0)
-        self._next[gone] = at
-        self._on_assigned({gone: Position(at)})
+        """Lose one partition; a later poll brings it back, from where the group then stands."""
+        if self._next:
+            gone = sorted(self._next)[self._log.polls % len(self._next)]
+            self._gone[gone] = self._log.polls + 3
+            self._on_revoked([gone])
+            del self._next[gone]
+
+    def _assign(self) -> None:
+        polls = self._log.polls
+        missing = [
+            each
+            for each in self._log.values
+            if each not in self._next and self._gone.get(each, polls) <= polls
+        ]
+        if missing:
+            positions = {each: Position(self._log.committed.get(each, 0)) for each in missing}
+            self._next |= {each: position.offset for each, position in positions.items()}
+            self._on_assigned(positions)
 
 
 class MemoryLog:
@@ -167,6 +176,7 @@ class MemoryLog:
         self.trouble = deque(trouble)
         self.committed: dict[Partition, int] = {}
         self.polls = 0
+        self.taken = 0
         self.on_poll: Callable[[], None] = lambda: None
         self.on_commit: Callable[[Partition, int], None] = lambda partition, offset: None
 

@@ -36,8 +36,11 @@ POLLS_MAX = 3_000
 class TickingClock(FakeClock):
     """Moves on by itself, a little with every look at it."""
 
+    on_look: Callable[[], None] = staticmethod(lambda: None)
+
     def monotonic_ns(self) -> int:
         self.advance(0.1)
+        self.on_look()
         return super().monotonic_ns()
 
 
@@ -216,13 +219,35 @@ def test_a_stop_at_any_moment_leaves_nothing_behind_that_is_not_stored(
 def test_while_the_store_is_away_nothing_more_is_taken_and_one_write_tries() -> None:
     """Once lost: every failed write waited for its own delay, one behind the other, for minutes."""
     with isolated_registry():
-        each = world([["trade"] * 14], ["later", "later", "away", *["away"] * 8], [], 2)
+        each = world([["status"] * 100], ["later"] * 4 + ["away"] * 12, [], 2)
+        look, taken = each.look, []
+
+        def look_closely() -> None:
+            look()
+            if 0 < len(each.writer.outcomes) < 12:
+                taken.append(each.log.taken)
+
+        each.log.on_poll = look_closely
         each.run()
-        retries = metrics.RETRIES.labels().value
         assert each.log.is_done
-        # Trades and their copies in `latest`: at most four polls were open when the store went away.
-        assert retries <= 8 + 8
-        assert each.clock.now_ns() - FakeClock().now_ns() < 120 * 10**9
+        assert max(taken) <= 2 * 8, "polls that were open when it went away, and none after"
+        assert metrics.RETRIES.labels().value <= 12 + 8
+        passed_s = (each.clock.now_ns() - FakeClock().now_ns()) / 10**9
+        assert passed_s < 120, "delays of one write after the other add up"
+
+
+def test_a_stop_waits_for_the_answers_that_are_to_come() -> None:
+    with isolated_registry():
+        each = world([["status"] * 4], ["later"] * 2, [], 2)
+
+        def stop_after_two() -> None:
+            if each.log.taken == 4:
+                each.stop.set()
+                each.clock.on_look = each.writer.answer_one
+
+        each.log.on_poll = stop_after_two
+        each.run()
+        assert each.log.is_done
 
 
 def test_what_will_not_pass_ends_the_run_with_nothing_committed() -> None:

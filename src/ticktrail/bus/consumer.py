@@ -95,6 +95,7 @@ class Consumer:
         self._address = settings.bootstrap_servers
         self._on_assigned = on_assigned
         self._on_revoked = on_revoked
+        self._begins: dict[Partition, int] = {}
         self._is_paused = False
         self._consumer = _Consumer(
             client_config(settings)
@@ -174,7 +175,10 @@ class Consumer:
         for at in self._consumer.position(assigned):
             low, high = self._consumer.get_watermark_offsets(at, cached=True)
             if high >= 0:
-                lags[Partition(at.topic, at.partition)] = high - (at.offset if at.offset >= 0 else low)
+                partition = Partition(at.topic, at.partition)
+                # Until the first value is taken the client knows no position, but we know where it began.
+                begin = max(low, self._begins.get(partition, low))
+                lags[partition] = high - (at.offset if at.offset >= 0 else begin)
         return lags
 
     def seek(self, partition: Partition, offset: int) -> None:
@@ -207,6 +211,7 @@ class Consumer:
         )
         if self._is_paused:
             consumer.pause(partitions)
+        self._begins |= {partition: position.offset for partition, position in positions.items()}
         self._on_assigned(positions)
 
     def _revoked(self, consumer: Any, partitions: list[TopicPartition]) -> None:

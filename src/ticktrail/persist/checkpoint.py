@@ -88,7 +88,7 @@ class Checkpoint:
         """Note that everything of this ticket is stored, or is a stored dead letter."""
         for held, work in self._tickets.pop(ticket):
             work.is_settled = True
-            if held.work and held.work[0].is_settled:
+            while held.work and held.work[0].is_settled:
                 held.position = held.work.popleft().end
 
     def due(self) -> dict[Partition, int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 import ssl
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +20,6 @@ from cassandra import (
 )
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, Session
-from cassandra.concurrent import execute_concurrent_with_args
 from cassandra.connection import ConnectionException
 from cassandra.policies import (
     DCAwareRoundRobinPolicy,
@@ -46,7 +44,6 @@ __all__ = ["ServerLimits", "StoreSession", "connect", "translated"]
 
 # Cassandra 4 and 5 both speak version 5; 4 is what managed services offer.
 _PROTOCOL_VERSIONS = (5, 4)
-_CONCURRENCY = 64
 _RECONNECT_DELAY_S = (0.2, 5.0)
 # Servers that do not show their settings (managed ones) get the value that Cassandra ships with.
 _BATCH_BYTES_DEFAULT = 50 * 1024
@@ -128,19 +125,6 @@ class StoreSession:
         """
         try:
             return list(self.driver.execute(statement, parameters))
-        except _DRIVER_ERRORS as error:
-            raise translated(error, self.address) from error
-
-    def execute_many(self, statement: Any, rows: Iterable[Sequence[Any]]) -> None:
-        """Run a prepared statement once per row, many at a time; stop at the first that fails.
-
-        Raises
-        ------
-        TicktrailError
-            As `translated` has it. Some of the others were carried out.
-        """
-        try:
-            execute_concurrent_with_args(self.driver, statement, list(rows), concurrency=_CONCURRENCY)
         except _DRIVER_ERRORS as error:
             raise translated(error, self.address) from error
 

@@ -200,11 +200,14 @@ class Writer:
         """Send a request; False where the socket cannot take it now."""
         session = self._session
         is_sent = True
+        sender = threading.get_ident()
 
         def failed(error: Exception) -> None:
             nonlocal is_sent
-            if _is_busy(error):
-                is_sent = False  # found out while sending, on the sending thread
+            # On another thread, where the driver sends it again after preparing the statement anew, nobody
+            # waits for this word any more.
+            if _is_busy(error) and threading.get_ident() == sender:
+                is_sent = False
             else:
                 self._answered(outcome, number, translated(error, session.address))
 

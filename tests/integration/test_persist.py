@@ -1,0 +1,356 @@
+"""Kafka to Cassandra with the real servers, and everything that may happen on the way.
+
+What was sent is compared with what plain cassandra-driver and kafka-python find.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from cassandra.cluster import Cluster, Session
+from fixtures_servers import Servers, flags_of, new_settings
+from plain_kafka import read_plainly
+from tcp_proxy import tcp_proxy
+
+from ticktrail.bus import Producer, Topics, ensure_topics, message_key, uncommitted
+from ticktrail.clock import SystemClock
+from ticktrail.codec import encode_columns, encode_record
+from ticktrail.config import Settings
+from ticktrail.model import Columns, Flag, Heartbeat, Record, Trade
+from ticktrail.persist import Persist, metrics
+from ticktrail.store import Writer, connect, migrate
+from ticktrail.telemetry import isolated_registry
+
+pytestmark = pytest.mark.servers
+
+DEADLINE_S = 60.0
+DAY = 20_529  # 2026-03-17
+NOON_NS = (DAY * 86_400 + 12 * 3_600) * 10**9
+SYMBOLS = np.array([f"S{number:02d}".encode() for number in range(40)])
+Identity = tuple[str, int, int]
+
+
+@pytest.fixture
+def settings(servers: Servers, tmp_path: Path) -> Settings:
+    """Give an installation for one test; topics exist, tables do not."""
+    made = new_settings(servers, tmp_path)
+    ensure_topics(made.kafka)
+    return made
+
+
+@pytest.fixture
+def plain(settings: Settings) -> Iterator[Session]:
+    """Give a session of the stock driver, in the keyspace of the test; the keyspace ends with it."""
+    store = settings.store
+    session = connect(store)
+    migrate(session)
+    session.close()
+    cluster = Cluster([store.hosts], port=store.port, protocol_version=5)
+    yield cluster.connect(store.keyspace)
+    cluster.connect().execute(f"DROP KEYSPACE {store.keyspace}")
+    cluster.shutdown()
+
+
+def trades(first: int, count: int) -> Columns[Trade]:
+    """Make trades number `first` and following, over many symbols and an hour."""
+    numbers = np.arange(first, first + count)
+    ts_ns = NOON_NS + numbers * 10**6 % (3_600 * 10**9)
+    fields = {
+        "feed": b"test",
+        "symbol": SYMBOLS[numbers % len(SYMBOLS)],
+        "day": DAY,
+        "ts_ns": ts_ns,
+        "event_id": numbers,
+        "ts_event_ns": ts_ns,
+        "ts_recv_ns": ts_ns,
+        "price": numbers / 100,
+        "size": 1.0,
+        "flags": int(Flag.UPDATES_LAST),
+        "trade_id": numbers.astype("S"),
+    }
+    return Columns(Trade, fields)
+
+
+def send(settings: Settings, columns: Columns[Trade], producer: Producer | None = None) -> None:
+    made = producer or Producer(settings.kafka, SystemClock())
+    keys = [message_key("test", symbol.decode()) for symbol in columns["symbol"].tolist()]
+    made.send(Topics.of(settings.kafka).trades, keys, encode_columns(columns))
+    made.flush(DEADLINE_S)
+
+
+def send_raw(settings: Settings, values: Sequence[bytes], key: bytes, topic: str = "") -> None:
+    producer = Producer(settings.kafka, SystemClock())
+    producer.send(topic or Topics.of(settings.kafka).trades, [key] * len(values), values)
+    producer.flush(DEADLINE_S)
+
+
+def identities(columns: Columns[Trade]) -> set[Identity]:
+    symbols = (symbol.decode() for symbol in columns["symbol"].tolist())
+    return set(zip(symbols, columns["ts_ns"].tolist(), columns["event_id"].tolist(), strict=True))
+
+
+def stored(plain: Session) -> list[Identity]:
+    return [tuple(row) for row in plain.execute("SELECT symbol, ts, event_id FROM trades")]
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain: {what}"
+        time.sleep(0.02)
+
+
+def is_committed(settings: Settings) -> bool:
+    return not uncommitted(settings.kafka, settings.persist.group, Topics.of(settings.kafka).persisted)
+
+
+@contextmanager
+def persisting(settings: Settings) -> Iterator[threading.Event]:
+    """Run persist in a thread; its errors are raised at the end."""
+    session = connect(settings.store)
+    migrate(session)
+    stop = threading.Event()
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            Persist(settings, Writer(session, 16), SystemClock(), stop).run()
+        except BaseException as error:  # noqa: BLE001  (raised on the test's own thread)
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield stop
+    finally:
+        stop.set()
+        thread.join(DEADLINE_S)
+        session.close()
+    assert not thread.is_alive(), "persist did not stop"
+    if errors:
+        raise errors[0]
+
+
+# --- what is sent is stored --------------------------------------------------------------------------
+
+
+def test_what_is_sent_is_stored_once(settings: Settings, plain: Session) -> None:
+    columns = trades(0, 5_000)
+    with isolated_registry():
+        send(settings, columns)
+        send(settings, columns.take(slice(0, 1_000)))  # again, as after a reconnect
+        with persisting(settings):
+            until(lambda: is_committed(settings), "everything is committed")
+        assert metrics.RECEIVED.labels().value == metrics.STORED.labels(table="trades").value == 6_000
+        assert metrics.DEAD_LETTERS.labels().value == 0
+    found = stored(plain)
+    assert len(found) == 5_000
+    assert set(found) == identities(columns)
+    (row,) = plain.execute("SELECT trade.price AS p FROM latest WHERE feed = 'test' AND symbol = 'S07'")
+    assert row.p == 49.67  # the last of its 125 trades is number 4,967
+
+
+def test_every_kind_goes_to_its_table_and_heartbeats_to_none(settings: Settings, plain: Session) -> None:
+    topics = Topics.of(settings.kafka)
+    zeros = {"feed": "f", "symbol": "A", "day": DAY, "ts_ns": 1, "event_id": 1}
+    zeros |= {"ts_event_ns": 1, "ts_recv_ns": 1}
+    some: list[Record] = [
+        Heartbeat(feed="f", ts_recv_ns=5),
+        *(build(kind, zeros) for kind in topics_kinds()),
+    ]
+    with isolated_registry():
+        for record in some:
+            topic = topics.trades if isinstance(record, Heartbeat) else topics.for_record(type(record))
+            topic = topics.vendor_bars if type(record).__name__ == "Bar" else topic
+            send_raw(settings, [encode_record(record)], b"f|A", topic)
+        with persisting(settings):
+            until(lambda: is_committed(settings), "everything is committed")
+        assert metrics.NOT_STORED.labels().value == 1
+    for table in ("trades", "quotes", "status", "corrections", "bars"):
+        assert len(list(plain.execute(f"SELECT * FROM {table}"))) == 1, table
+
+
+def topics_kinds() -> list[type[Record]]:
+    from ticktrail.model import Bar, Correction, Quote, Status
+
+    return [Trade, Quote, Status, Correction, Bar]
+
+
+def build(kind: type[Record], values: dict[str, Any]) -> Record:
+    given: dict[str, Any] = {}
+    for field in msgspec.structs.fields(kind):
+        if field.name in values:
+            given[field.name] = values[field.name]
+        elif field.required:
+            given[field.name] = {"interval": "1m", "session": "regular"}.get(field.name, 1)
+    return kind(**given)
+
+
+# --- what cannot be stored ---------------------------------------------------------------------------
+
+
+def test_garbage_among_good_values_goes_to_the_dead_letters(settings: Settings, plain: Session) -> None:
+    topics = Topics.of(settings.kafka)
+    good = trades(0, 300)
+    garbage = [b"", b"{}", b"\xff" * 40, b"\x0d\x63\0\0\0", encode_columns(good)[0][:-2], bytes(2_000_000)]
+    reasons = ["unknown_kind", "not_protobuf", "not_protobuf", "unknown_kind", "not_protobuf", "not_protobuf"]
+    with isolated_registry():
+        send(settings, good.take(slice(0, 150)))
+        send_raw(settings, garbage, b"junk")
+        send(settings, good.take(slice(150, None)))
+        with persisting(settings):
+            until(lambda: is_committed(settings), "everything is committed")
+        received = metrics.RECEIVED.labels().value
+        assert received == 300 + len(garbage)
+        assert received == metrics.STORED.labels(table="trades").value + metrics.DEAD_LETTERS.labels().value
+    assert sorted(stored(plain)) == sorted(identities(good))
+    letters = read_plainly(settings.kafka.bootstrap_servers, topics.dead_letters, len(garbage))
+    sent = read_plainly(settings.kafka.bootstrap_servers, topics.trades, 306)
+    places = {(each.partition, each.offset): each.value for each in sent if each.key == b"junk"}
+    letters.sort(key=lambda each: int(each.headers["offset"]))
+    assert [each.value for each in letters] == garbage
+    assert [each.headers["reason"].decode() for each in letters] == reasons
+    for each in letters:
+        assert each.key == b"junk"
+        assert each.headers["topic"] == topics.trades.encode()
+        assert each.headers["detail"]
+        assert places[int(each.headers["partition"]), int(each.headers["offset"])] == each.value
+
+
+def test_records_that_the_store_cannot_take_are_found_and_buried(settings: Settings, plain: Session) -> None:
+    """Days without a date are refused by our writer, an empty feed in `latest` by the server."""
+    good = trades(0, 999)
+    first = good.to_records()[0]
+    poison = [
+        msgspec.structs.replace(first, day=2**31 - 1),
+        msgspec.structs.replace(first, day=-(2**31), ts_ns=-(2**63), ts_event_ns=-(2**63)),
+        build(topics_kinds()[-1], {"feed": "f", "symbol": "A", "day": DAY, "interval": "7m"}),
+    ]
+    nameless = msgspec.structs.replace(first, feed="", event_id=10**6, flags=int(Flag.UPDATES_LAST))
+    with isolated_registry():
+        send(settings, good.take(slice(0, 500)))
+        send_raw(settings, [encode_record(each) for each in [*poison, nameless]], b"poison")
+        send(settings, good.take(slice(500, None)))
+        with persisting(settings):
+            until(lambda: is_committed(settings), "everything is committed")
+        assert metrics.STORED.labels(table="trades").value == 1_000
+        assert metrics.DEAD_LETTERS.labels().value == 3
+    assert len(stored(plain)) == 1_000
+    topic = Topics.of(settings.kafka).dead_letters
+    letters = read_plainly(settings.kafka.bootstrap_servers, topic, 3)
+    assert sorted(each.value for each in letters) == sorted(encode_record(each) for each in poison)
+    assert {each.headers["reason"] for each in letters} == {b"store_rejected"}
+    assert len(list(plain.execute("SELECT symbol FROM latest WHERE feed = 'test'"))) == len(SYMBOLS)
+
+
+# --- what may happen meanwhile -----------------------------------------------------------------------
+
+
+def test_while_the_store_is_away_nothing_is_lost(settings: Settings, plain: Session) -> None:
+    with tcp_proxy(settings.store.hosts, settings.store.port) as proxy, isolated_registry():
+        store = msgspec.structs.replace(settings.store, hosts="127.0.0.1", port=proxy.port, timeout_s=2.0)
+        through = msgspec.structs.replace(settings, store=store)
+        with persisting(through):
+            send(settings, trades(0, 2_000))
+            until(lambda: is_committed(settings), "the first are committed")
+            proxy.cut()
+            send(settings, trades(2_000, 2_000))
+            until(lambda: metrics.RETRIES.labels().value >= 2, "writes are tried again")
+            assert not is_committed(settings), "nothing of it is stored"
+            assert len(stored(plain)) == 2_000
+            proxy.mend()
+            until(lambda: is_committed(settings), "the others are committed")
+        assert metrics.STORED.labels(table="trades").value == 4_000
+    assert set(stored(plain)) == identities(trades(0, 4_000))
+
+
+def test_a_stop_while_the_store_is_away_commits_nothing_of_what_is_open(
+    settings: Settings, plain: Session
+) -> None:
+    with tcp_proxy(settings.store.hosts, settings.store.port) as proxy, isolated_registry():
+        store = msgspec.structs.replace(settings.store, hosts="127.0.0.1", port=proxy.port, timeout_s=2.0)
+        with persisting(msgspec.structs.replace(settings, store=store)) as stop:
+            send(settings, trades(0, 500))
+            until(lambda: is_committed(settings), "the first are committed")
+            proxy.cut()
+            send(settings, trades(500, 500))
+            until(lambda: metrics.RETRIES.labels().value >= 1, "a write is tried again")
+            stop.set()
+    assert uncommitted(settings.kafka, settings.persist.group, [Topics.of(settings.kafka).trades]) == 500
+    with persisting(settings):
+        until(lambda: is_committed(settings), "the others are committed")
+    assert set(stored(plain)) == identities(trades(0, 1_000))
+
+
+def test_members_of_a_group_share_the_work(settings: Settings, plain: Session) -> None:
+    with isolated_registry(), persisting(settings):
+        send(settings, trades(0, 1_000))
+        with persisting(settings):
+            for first in range(1_000, 4_000, 500):
+                send(settings, trades(first, 500))
+            until(lambda: is_committed(settings), "everything is committed")
+        send(settings, trades(4_000, 500))
+        until(lambda: is_committed(settings), "the rest is committed")
+    assert set(stored(plain)) == identities(trades(0, 4_500))
+
+
+def test_kill_9_at_any_moment_loses_and_doubles_nothing(
+    settings: Settings, plain: Session, tmp_path: Path
+) -> None:
+    """The real command, killed again and again under load, then run to the end."""
+    total, step = 60_000, 2_000
+    producer = Producer(settings.kafka, SystemClock())
+    sent = 0
+    stored_at_kill = []
+    for _ in range(3):
+        with command(settings, tmp_path / "persist.log") as process:
+            before = count(plain)
+            until_more = before + 1
+            while sent < total and count(plain) < until_more:
+                send(settings, trades(sent, step), producer)
+                sent += step
+            until(lambda: count(plain) >= until_more, "something is stored")  # noqa: B023
+            process.send_signal(signal.SIGKILL)
+            process.wait(DEADLINE_S)
+            stored_at_kill.append(count(plain))
+    while sent < total:
+        send(settings, trades(sent, step), producer)
+        sent += step
+    assert stored_at_kill[0] < total, "killed too late to show anything"
+    with command(settings, tmp_path / "persist.log") as process:
+        until(lambda: is_committed(settings), "everything is committed")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(DEADLINE_S) == 0, (tmp_path / "persist.log").read_text()
+    found = stored(plain)
+    assert len(found) == total
+    assert set(found) == identities(trades(0, total))
+
+
+def count(plain: Session) -> int:
+    return len(list(plain.execute("SELECT event_id FROM trades")))
+
+
+@contextmanager
+def command(settings: Settings, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `ticktrail persist` as a user would."""
+    arguments = [sys.executable, "-m", "ticktrail", "persist", *flags_of(settings)]
+    with log.open("ab") as output:
+        process = subprocess.Popen(arguments, stdout=output, stderr=output, env={**os.environ})
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()

@@ -19,6 +19,7 @@
         ├── RecordsLost                Kafka deleted records before they were read
         ├── QueryError                 a question that cannot be answered
         │   └── UnboundedQuery         a question that would read the whole store
+        ├── StageFailed                a stage's process ended and cannot be started again
         └── StackError                 the embedded Kafka or Cassandra cannot run
             ├── JavaMissing            no Java 17 to run them with
             ├── PortTaken              another program listens where a server should
@@ -50,6 +51,7 @@ __all__ = [
     "RecordsLost",
     "SchemaMismatch",
     "StackError",
+    "StageFailed",
     "Terminal",
     "TicktrailError",
     "Transient",
@@ -241,6 +243,11 @@ class QueryError(Terminal):
 @dataclass(kw_only=True, eq=False)
 class UnboundedQuery(QueryError):
     """A question that would read the whole store."""
+
+
+@dataclass(kw_only=True, eq=False)
+class StageFailed(Terminal):
+    """A stage's process ended and cannot be started again."""
 
 
 @dataclass(kw_only=True, eq=False)

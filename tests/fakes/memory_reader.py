@@ -45,6 +45,11 @@ class MemoryReader:
         for index, (feed, symbol, day, slot) in enumerate(keys):
             ref = PartitionRef(DayRef(self._table.name, feed, day_of_date(day)), symbol, slot)
             self._parts.setdefault(ref, []).append(index)
+        if "ts_ns" in rows.schema.names:
+            # As the store keeps them: in the order of the clustering key.
+            times, ids = (rows.column(name).to_pylist() for name in ("ts_ns", "event_id"))
+            for part in self._parts.values():
+                part.sort(key=lambda index: (times[index], ids[index]))
 
     def slot_minutes(self, table: Table) -> int:
         del table

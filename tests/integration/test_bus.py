@@ -7,13 +7,12 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from pathlib import Path
 
 import msgspec
 import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
-from fixtures_servers import Servers, new_settings
+from fixtures_servers import Servers
 from plain_kafka import plain_partition, read_plainly
 
 from ticktrail.bus import (
@@ -394,8 +393,3 @@ def test_a_tail_shows_all_from_the_start_and_what_comes(kafka: KafkaSettings, to
 def test_a_tail_of_nothing_is_refused(kafka: KafkaSettings) -> None:
     with pytest.raises(SchemaMismatch, match=r"no topic nothing\.here"):
         Tail(kafka, "nothing.here", from_start=True)
-
-
-def test_an_installation_has_topics_of_its_own(servers: Servers, kafka: KafkaSettings) -> None:
-    other = new_settings(servers, Path("unused")).kafka
-    assert not set(Topics.of(other).records) & set(Topics.of(kafka).records)

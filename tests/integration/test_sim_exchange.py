@@ -32,7 +32,9 @@ from ticktrail.feeds.sim import (
 DEADLINE_S = 30.0
 AUTH = {"action": "auth", "key": "sim", "secret": "sim"}
 ALL = {"action": "subscribe", "trades": ["*"], "quotes": ["*"], "statuses": ["*"], "lulds": ["*"]}
-EVEN = SimSettings(session_s=0, rate=20_000, symbols=60, quotes_per_trade=0, halts_per_hour=0)
+EVEN = SimSettings(
+    session_s=0, rate=20_000, symbols=60, quotes_per_trade=0, halts_per_hour=0, close_at_end=True
+)
 
 
 class Running:
@@ -92,8 +94,8 @@ async def client(url: str, subscribe: dict[str, Any] | None = None) -> AsyncIter
         yield socket
 
 
-async def gather(socket: ClientConnection, *, quiet_s: float = 0.6) -> list[dict[str, Any]]:
-    """Collect messages until nothing has come for a while, or the connection is closed.
+async def gather(socket: ClientConnection, *, quiet_s: float = DEADLINE_S) -> list[dict[str, Any]]:
+    """Collect messages until the connection is closed, or nothing has come for long.
 
     What is no list of messages is collected as a message of type ``"?"``.
     """
@@ -309,7 +311,8 @@ def test_dropped_repeated_and_late_messages_are_those_in_the_log(tmp_path: Path)
 
 
 def test_after_a_disconnect_nothing_that_was_logged_as_sent_is_lost(tmp_path: Path) -> None:
-    settings = changed(EVEN, seconds=1.6, faults=Faults(disconnect_every_s=0.5), log_dir=str(tmp_path))
+    faults = Faults(disconnect_every_s=0.5)
+    settings = changed(EVEN, seconds=1.6, close_at_end=False, faults=faults, log_dir=str(tmp_path))
 
     async def scenario() -> tuple[list[dict[str, Any]], int]:
         messages: list[dict[str, Any]] = []
@@ -317,7 +320,7 @@ def test_after_a_disconnect_nothing_that_was_logged_as_sent_is_lost(tmp_path: Pa
         async with exchange(settings) as running:
             while cuts < 3:
                 async with client(running.url, ALL) as socket:
-                    messages += await gather(socket, quiet_s=DEADLINE_S)
+                    messages += await gather(socket)
                     with pytest.raises(ConnectionClosedError) as caught:
                         await socket.recv()
                     assert caught.value.rcvd is None  # no closing handshake
@@ -340,7 +343,7 @@ def test_silence_loses_what_was_due_and_keeps_the_connection(tmp_path: Path) -> 
 
     async def scenario() -> list[dict[str, Any]]:
         async with exchange(settings) as running, client(running.url, ALL) as socket:
-            return await gather(socket, quiet_s=2.0)
+            return await gather(socket)
 
     messages = asyncio.run(scenario())
     logged = in_log(tmp_path, sent_only=False)
@@ -367,8 +370,8 @@ def test_a_client_that_does_not_read_gets_error_407_and_the_others_do_not_wait(t
             await say(slow, AUTH)
             await slow.send(json.dumps(ALL))
             async with client(running.url, ALL) as quick:
-                gathered = await gather(quick, quiet_s=1.0)
-            return gathered, await gather(slow, quiet_s=5.0)
+                gathered = await gather(quick)
+            return gathered, await gather(slow)
 
     quick, slow = asyncio.run(scenario())
     assert len(keys(quick)) == 150_000

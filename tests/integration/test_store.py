@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import threading
-import uuid
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
 
-import msgspec
 import numpy as np
 import pytest
 from cassandra.cluster import Cluster, Session
-from fixtures_servers import Servers
+from store_rows import DAY, NOON_NS, empty_keyspace, put, some, trades
 
-from ticktrail.config import Settings, StoreSettings
-from ticktrail.errors import ConfigError, SchemaMismatch, TicktrailError, Unreachable, WriteRejected
+from ticktrail.config import Settings
+from ticktrail.errors import SchemaMismatch, TicktrailError, WriteRejected
 from ticktrail.model import (
     Bar,
     Columns,
@@ -30,22 +27,15 @@ from ticktrail.model import (
 from ticktrail.store import (
     LATEST_QUOTES,
     LATEST_TRADES,
-    SCHEMA_VERSION,
     TABLES,
     TRADES,
     StoreSession,
     Table,
     Writer,
-    connect,
     migrate,
 )
 
 pytestmark = pytest.mark.servers
-
-DAY = (date(2026, 3, 17) - date(1970, 1, 1)).days
-NOON_NS = (DAY * 86_400 + 12 * 3_600) * 10**9
-TEXTS = ["", "A", "Ünï", "価格🐟", "x" * 127]
-NUMBERS = [0.0, -0.0, 1.1, -2.5e300, float("inf"), float("nan")]
 
 
 @pytest.fixture(scope="module")
@@ -64,122 +54,14 @@ def writer(store_session: StoreSession) -> Writer:
 
 @pytest.fixture
 def empty(store_session: StoreSession) -> Iterator[StoreSession]:
-    """Give a session on a keyspace that does not exist yet; it is dropped afterwards."""
-    name = f"t{uuid.uuid4().hex[:10]}"
-    session = connect(msgspec.structs.replace(store_session.settings, keyspace=name))
-    yield session
-    session.execute(f"DROP KEYSPACE IF EXISTS {name}")
-    session.close()
-
-
-def some(record: type[Record], count: int, **fields: Callable[[int], Any]) -> list[Any]:
-    """Make records with every kind of value in every field."""
-    made = []
-    for index in range(count):
-        values: dict[str, Any] = {}
-        for place, (name, dtype) in enumerate(column_dtypes(record).items()):
-            turn = index + place
-            if dtype.kind == "S":
-                values[name] = TEXTS[turn % len(TEXTS)]
-            elif dtype.kind == "f":
-                values[name] = NUMBERS[turn % len(NUMBERS)]
-            elif dtype.kind == "b":
-                values[name] = bool(turn % 2)
-            else:
-                bits = 8 * dtype.itemsize - 1
-                values[name] = [0, -1, 2**bits - 1, -(2**bits)][turn % 4]
-        values |= {"feed": "feed", "symbol": f"S{index % 3}", "day": DAY - index}
-        values |= {"interval": ["1s", "1m", "5m", "1h", "1d"][index % 5]} if record is Bar else {}
-        values |= {name: make(index) for name, make in fields.items()}
-        made.append(record(**values))
-    return made
-
-
-def trades(count: int, **fields: Callable[[int], Any]) -> list[Trade]:
-    """Make plain trades of one symbol and moment, told apart by their ids."""
-    return [
-        Trade(
-            **{
-                "feed": "feed",
-                "symbol": "AAPL",
-                "day": DAY,
-                "ts_ns": NOON_NS,
-                "event_id": index,
-                "ts_event_ns": NOON_NS,
-                "ts_recv_ns": NOON_NS,
-                "price": 1.0 + index,
-                "size": 1.0,
-                **{name: make(index) for name, make in fields.items()},
-            }
-        )
-        for index in range(count)
-    ]
-
-
-def put(writer: Writer, table: Table, records: list[Any], write_ts_us: int = 1_000_000) -> None:
-    columns = Columns.from_records(table.record, records)
-    writer.write(table, columns, np.full(len(records), write_ts_us))
+    """Give a session on a keyspace that does not exist yet."""
+    with empty_keyspace(store_session.settings) as session:
+        yield session
 
 
 def same(left: Any, right: Any) -> bool:
     """Compare as stored: NaN equals NaN, and zeros have signs."""
     return repr(left) == repr(right)
-
-
-# --- the schema --------------------------------------------------------------------------------------
-
-
-def test_migrating_again_changes_nothing(empty: StoreSession) -> None:
-    assert migrate(empty) == SCHEMA_VERSION
-    put(Writer(empty, 4), TRADES, trades(1))
-    assert migrate(empty) == 0
-    assert len(empty.execute("SELECT * FROM trades")) == 1
-
-
-def test_several_may_migrate_at_once(empty: StoreSession) -> None:
-    sessions = [connect(empty.settings) for _ in range(3)]
-    with ThreadPoolExecutor(3) as pool:
-        list(pool.map(migrate, sessions))
-    for session in sessions:
-        put(Writer(session, 4), TRADES, trades(2))
-        session.close()
-    migrate(empty)
-    assert len(empty.execute("SELECT * FROM trades")) == 2
-    assert len(empty.execute("SELECT * FROM layout")) == 4
-
-
-def test_a_migration_that_was_cut_short_is_finished(empty: StoreSession) -> None:
-    migrate(empty)
-    empty.execute("DROP TABLE latest")
-    empty.execute("UPDATE schema_version SET version = 0 WHERE id = 0")
-    assert migrate(empty) == SCHEMA_VERSION
-    assert empty.execute("SELECT * FROM latest") == []
-
-
-def test_a_newer_schema_is_left_alone(empty: StoreSession) -> None:
-    migrate(empty)
-    empty.execute("UPDATE schema_version SET version = 999 WHERE id = 0")
-    with pytest.raises(SchemaMismatch, match=r"newer ticktrail.*999.*TICKTRAIL_STORE__KEYSPACE"):
-        migrate(empty)
-
-
-def test_slots_keep_the_width_they_were_made_with(empty: StoreSession, plain: Session) -> None:
-    migrate(empty)
-    empty.execute("UPDATE layout SET slot_minutes = 60 WHERE table_name = 'trades'")
-    migrate(empty)
-    at = NOON_NS + 47 * 60 * 10**9
-    put(Writer(empty, 4), TRADES, trades(1, ts_ns=lambda _: at))
-    (row,) = plain.execute(f"SELECT slot FROM {empty.settings.keyspace}.trades")
-    assert row.slot == 1200
-
-
-@pytest.mark.parametrize("name", ["", "9lives", "a-b", "x" * 49, "a; DROP KEYSPACE system"])
-def test_a_keyspace_needs_a_name(store_session: StoreSession, name: str) -> None:
-    settings = msgspec.structs.replace(store_session.settings, keyspace=name)
-    session = connect(settings)
-    with pytest.raises(SchemaMismatch, match="TICKTRAIL_STORE__KEYSPACE"):
-        migrate(session)
-    session.close()
 
 
 # --- the way there and back --------------------------------------------------------------------------
@@ -405,28 +287,3 @@ def test_answers_come_once_for_each_submit(store_session: StoreSession) -> None:
     for _ in range(5):
         assert all_here.acquire(timeout=30)
     assert answers == [None] * 5
-
-
-# --- connecting --------------------------------------------------------------------------------------
-
-
-def test_limits_are_read_from_the_server(store_session: StoreSession, plain: Session) -> None:
-    (row,) = plain.execute("SELECT value FROM system_views.settings WHERE name = 'batch_size_fail_threshold'")
-    units = {"B": 1, "KiB": 1024, "MiB": 1024**2}
-    number = row.value.rstrip("KMiB")
-    assert store_session.limits.batch_bytes_max == int(number) * units[row.value[len(number) :]]
-
-
-def test_a_data_centre_that_does_not_exist_is_named(servers: Servers) -> None:
-    settings = StoreSettings(
-        hosts=servers.cassandra_host, port=servers.cassandra_port, datacenter="nowhere", timeout_s=5.0
-    )
-    with pytest.raises(ConfigError, match=r"nowhere.*datacenter1") as caught:
-        connect(settings)
-    assert caught.value.key == "store.datacenter"
-
-
-def test_what_is_no_cassandra_is_not_reached(servers: Servers) -> None:
-    host, _, port = servers.kafka.rpartition(":")
-    with pytest.raises(Unreachable):
-        connect(StoreSettings(hosts=host, port=int(port), timeout_s=1.0))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from ticktrail.clock import NS_PER_SECOND, Backoff, Clock
-from ticktrail.errors import Terminal
+from ticktrail.errors import StageFailed
 from ticktrail.telemetry import get_logger
 
 __all__ = ["Child", "Children"]
@@ -30,10 +30,6 @@ _FAILURES_MAX = 5
 _STEADY_NS = 30 * NS_PER_SECOND
 _EXIT_USAGE = 2
 _LOG_LINES = 8
-
-
-class StageFailed(Terminal):
-    """A stage ended and cannot be started again."""
 
 
 @dataclass

@@ -88,6 +88,7 @@ def stop_with_parent() -> None:
         # Not through `sys.stdin`: its buffer's lock, held here, would abort the interpreter's own end.
         while os.read(sys.stdin.fileno(), 4096):
             pass
-        signal.raise_signal(signal.SIGTERM)
+        # To the main thread by name: another thread's signal would not wake it from what it waits for.
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
 
     threading.Thread(target=watch, name="parent", daemon=True).start()

@@ -1,0 +1,60 @@
+"""What every stage's process does besides its work."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from ticktrail.cli.stage import stage
+from ticktrail.clock import SystemClock
+from ticktrail.config import Settings, StackSettings, TelemetrySettings
+from ticktrail.telemetry import run_dir
+
+
+@pytest.fixture(autouse=True)
+def process_as_before() -> Iterator[None]:
+    signals = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    for signum, handler in signals.items():
+        signal.signal(signum, handler)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def settings(tmp_path: Path, **telemetry: Any) -> Settings:
+    return Settings(stack=StackSettings(data_dir=str(tmp_path)), telemetry=TelemetrySettings(**telemetry))
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_signals_set_the_event_and_tell_who_does_not_watch_it(tmp_path: Path, signum: signal.Signals) -> None:
+    told = threading.Event()
+    with stage("one", settings(tmp_path), SystemClock(), on_stop=told.set) as stop:
+        assert not stop.is_set()
+        signal.raise_signal(signum)
+        assert stop.wait(10)
+        assert told.is_set()
+
+
+def test_the_last_word_is_said_also_after_an_error(tmp_path: Path) -> None:
+    view = {"phase": "working"}
+
+    def work() -> None:
+        with stage("one", settings(tmp_path), SystemClock(), view=lambda: view):
+            view["phase"] = "broken"
+            raise LookupError("a bug")
+
+    with pytest.raises(LookupError):
+        work()
+    content = json.loads((run_dir(tmp_path) / "one.json").read_text())
+    assert "broken" in json.dumps(content)

@@ -31,6 +31,9 @@ _log = get_logger("bars")
 
 _COMMIT_EVERY_NS = 200 * NS_PER_MS
 _BACKOFF_S = (0.1, 10.0)
+# Together about half a minute: while it waits the stage does not poll, and after five minutes of that the
+# group would take it for dead.
+_TRIES_MAX = 8
 _FLUSH_TIMEOUT_S = 60.0
 # Bars close a second late anyway: fewer, fuller polls spare the processor.
 _POLL_TIMEOUT_S = 0.02
@@ -63,34 +66,54 @@ class BarRunner:
         self._committed: dict[Partition, Position] = {}
         self._next_commit_ns = 0
         self._lock = threading.Lock()
-        self._consumer = Consumer(
-            settings.kafka, settings.bars.group, [self._topics.trades], self._assigned, self._revoked
-        )
 
     def run(self) -> None:
         """Build bars until stopped.
 
         Raises
         ------
-        TicktrailError
-            Going on is not possible; what was not acknowledged is not committed.
+        Terminal
+            Going on cannot help; what was not acknowledged is not committed.
         """
+        backoff = Backoff(*_BACKOFF_S)
+        while not self._stop.is_set():
+            try:
+                self._run_as_member()
+            except Transient as error:
+                # What was closed and not acknowledged is built again, from the last commit on.
+                delay_s = backoff.next_s()
+                _log.warning("bars.restarted", error=str(error), delay_s=round(delay_s, 2))
+                self._clock.wait(self._stop, delay_s)
+
+    def _run_as_member(self) -> None:
+        settings = self._settings
+        self._consumer = Consumer(
+            settings.kafka, settings.bars.group, [self._topics.trades], self._assigned, self._revoked
+        )
         try:
             while not self._stop.is_set():
-                batches = self._consumer.poll(self._settings.bars.poll_records_max, _POLL_TIMEOUT_S)
-                with self._lock:
-                    closed = [bars for batch in batches if len(bars := self._read(batch))]
-                if closed and not self._put(Columns.concat(closed)):
-                    return
-                now_ns = self._clock.monotonic_ns()
-                if now_ns >= self._next_commit_ns:
-                    self._commit()
-                    metrics.ASSIGNED.set(len(self._builders))
-                    metrics.LAG.set(sum(self._consumer.lag().values()))
-                    self._next_commit_ns = now_ns + _COMMIT_EVERY_NS
+                self._step()
             self._commit()
+        except BaseException:
+            # Builders are ahead of what was acknowledged: closing the consumer must not commit their offsets.
+            with self._lock:
+                self._builders.clear()
+            raise
         finally:
             self._consumer.close()
+
+    def _step(self) -> None:
+        batches = self._consumer.poll(self._settings.bars.poll_records_max, _POLL_TIMEOUT_S)
+        with self._lock:
+            closed = [bars for batch in batches if len(bars := self._read(batch))]
+        if closed:
+            self._put(Columns.concat(closed))
+        now_ns = self._clock.monotonic_ns()
+        if now_ns >= self._next_commit_ns:
+            self._commit()
+            metrics.ASSIGNED.set(len(self._builders))
+            metrics.LAG.set(sum(self._consumer.lag().values()))
+            self._next_commit_ns = now_ns + _COMMIT_EVERY_NS
 
     def forming(self) -> list[dict[str, Any]]:
         """Sum up the most traded minutes that are open; any thread may ask."""
@@ -119,8 +142,8 @@ class BarRunner:
         _count(step)
         return step.bars
 
-    def _put(self, bars: Columns[Bar]) -> bool:
-        """Store and publish; False when told to stop before that was possible."""
+    def _put(self, bars: Columns[Bar]) -> None:
+        """Store and publish; raises where that is not possible for long, or when told to stop meanwhile."""
         backoff = Backoff(*_BACKOFF_S)
         # A later revision must win, whenever it is written: time and revision decide, not the clock.
         write_ts_us = bars["ts_close_ns"] // _NS_PER_US + bars["revision"]
@@ -129,11 +152,12 @@ class BarRunner:
                 self._writer.write(BARS, bars, write_ts_us)
                 break
             except Transient as error:
+                if self._stop.is_set() or backoff.tries >= _TRIES_MAX:
+                    raise
                 delay_s = backoff.next_s()
                 _log.warning("bars.retry", error=str(error), delay_s=round(delay_s, 2), bars=len(bars))
                 metrics.RETRIES.inc()
-                if self._clock.wait(self._stop, delay_s):
-                    return False
+                self._clock.wait(self._stop, delay_s)
         feeds, symbols = bars["feed"].tolist(), bars["symbol"].tolist()
         keys = [message_key(f.decode(), s.decode()) for f, s in zip(feeds, symbols, strict=True)]
         self._producer.send(self._topics.for_record(Bar), keys, encode_columns(bars))
@@ -141,7 +165,6 @@ class BarRunner:
         intervals, counts = np.unique(bars["interval"], return_counts=True)
         for interval, count in zip(intervals.tolist(), counts.tolist(), strict=True):
             metrics.BARS.inc(count, interval=interval.decode())
-        return True
 
     def _commit(self) -> None:
         due: dict[Partition, Position] = {}

@@ -247,7 +247,18 @@ class UnboundedQuery(QueryError):
 
 @dataclass(kw_only=True, eq=False)
 class StageFailed(Terminal):
-    """A stage's process ended and cannot be started again."""
+    """A stage's process ended and cannot be started again.
+
+    Parameters
+    ----------
+    stage
+        Its name.
+    code
+        Its exit code; negative where a signal ended it.
+    """
+
+    stage: str
+    code: int
 
 
 @dataclass(kw_only=True, eq=False)

@@ -20,9 +20,12 @@ from ticktrail.config import KafkaSettings
 
 __all__ = ["Consumer", "Partition", "PartitionBatch", "Position"]
 
-# Kafka answers a fetch as soon as it has anything; librdkafka's default pause between fetches of a full
-# queue (1 s) would be the latency of a busy partition.
+# librdkafka's default pause between fetches of a full queue (1 s) would be the latency of a busy partition.
 _FETCH_BACKOFF_MS = 5
+# The broker answers when it has so much, or after so long: an answer per few values, hundreds of times a
+# second, would cost it more than the values themselves.
+_FETCH_BYTES_MIN = 16 * 1024
+_FETCH_WAIT_MS = 10
 _POLL_TIMEOUT_S_MAX = 0.005
 _COMMITTED_TIMEOUT_S = 30.0
 # librdkafka goes on by itself after these: it reconnects, or joins the group again.
@@ -106,7 +109,8 @@ class Consumer:
                 "enable.auto.offset.store": False,
                 "auto.offset.reset": "error",
                 "fetch.queue.backoff.ms": _FETCH_BACKOFF_MS,
-                "fetch.wait.max.ms": 50,
+                "fetch.wait.max.ms": _FETCH_WAIT_MS,
+                "fetch.min.bytes": _FETCH_BYTES_MIN,
                 "queued.max.messages.kbytes": _QUEUED_KIB_MAX,
             }
         )

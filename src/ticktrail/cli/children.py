@@ -7,14 +7,17 @@ read end of a pipe that only the parent keeps open.
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from ticktrail.cli.options import EXIT_TERMINAL, EXIT_TRANSIENT, EXIT_USAGE
 from ticktrail.clock import NS_PER_SECOND, Backoff, Clock
 from ticktrail.errors import StageFailed
 from ticktrail.telemetry import get_logger
@@ -28,8 +31,20 @@ _BACKOFF_S = (0.5, 10.0)
 # A child that fails that often without a steady run in between will not recover by itself.
 _FAILURES_MAX = 5
 _STEADY_NS = 30 * NS_PER_SECOND
-_EXIT_USAGE = 2
 _LOG_LINES = 8
+# Beyond it a log begins anew at the stage's next start; the one before it is kept.
+_LOG_BYTES_MAX = 8 * 1024 * 1024
+# Of a log's new lines, at one look.
+_NEWS_BYTES_MAX = 64 * 1024
+_NEWS_CHARACTERS_MAX = 300
+# The same trouble of a stage is told again after this long.
+_TELL_AGAIN_NS = 10 * NS_PER_SECOND
+
+# What stages warn of, in both forms of their logs; what libraries say stands only in the log.
+_WARNING = re.compile(
+    r"\[(?:warning|error) *\] ([a-z_]+\.[a-z_]+)|\"event\": \"([a-z_]+\.[a-z_]+)\".*\"(?:warning|error)\""
+)
+_CAUSE = re.compile(r"""(?:error|detail)(?:=|": )(?P<quote>['"])(?P<text>.*?)(?P=quote)""")
 
 
 @dataclass
@@ -55,6 +70,9 @@ class Child:
     restart_at_ns: int | None = None
     restarts: int = 0
     backoff: Backoff = field(default_factory=lambda: Backoff(*_BACKOFF_S))
+    log_begin: int = 0
+    log_position: int = 0
+    told_ns: dict[str, int] = field(default_factory=dict)
 
     @property
     def has_ended(self) -> bool:
@@ -63,12 +81,26 @@ class Child:
 
 
 class Children:
-    """The child processes of one supervisor. Used by one thread."""
+    """The child processes of one supervisor. Used by one thread.
+
+    Attributes
+    ----------
+    restarts
+        Stage → how often it was started again, also of those that are stopped.
+    failures
+        Those that a stop was the end of: what they say is lost, is lost.
+    is_patient
+        Whether a stage that a server's absence ended is started again, however long that lasts. At the
+        beginning it is better to say so and stop.
+    """
 
     def __init__(self, log_dir: Path, clock: Clock) -> None:
         self._log_dir = log_dir
         self._clock = clock
         self._children: list[Child] = []
+        self.restarts: Counter[str] = Counter()
+        self.failures: list[StageFailed] = []
+        self.is_patient = False
         log_dir.mkdir(parents=True, exist_ok=True)
 
     def __iter__(self) -> Iterator[Child]:
@@ -90,13 +122,18 @@ class Children:
         self._spawn(child, subprocess.PIPE if capture_output else subprocess.DEVNULL)
         return child
 
+    def is_running(self, name: str) -> bool:
+        """Tell whether a stage's process lives."""
+        processes = (child.process for child in self._children if child.name == name)
+        return any(process is not None and process.poll() is None for process in processes)
+
     def watch(self) -> None:
         """Start again what has died; call now and then.
 
         Raises
         ------
         StageFailed
-            A stage cannot run: it was called wrongly, or fails again and again.
+            A stage cannot run: it was called wrongly, what it met cannot pass, or it fails again and again.
         """
         now_ns = self._clock.monotonic_ns()
         for child in self._children:
@@ -105,16 +142,41 @@ class Children:
             if code is None or child.has_ended:
                 continue
             if child.restart_at_ns is None:
-                if now_ns - child.started_ns > _STEADY_NS:
+                is_steady = now_ns - child.started_ns > _STEADY_NS
+                if is_steady:
                     child.backoff.reset()
-                if child.is_finite or code == _EXIT_USAGE or child.backoff.tries >= _FAILURES_MAX:
-                    raise self._failure(child, code)
+                if self._is_hopeless(child, code, is_steady=is_steady):
+                    raise self.failure(child)
                 delay_s = child.backoff.next_s()
                 child.restart_at_ns = now_ns + int(delay_s * NS_PER_SECOND)
-                _log.warning("stage.died", stage=child.name, code=code, restart_in_s=round(delay_s, 1))
+                words = self._last_words(child)
+                _log.warning(
+                    "stage.died",
+                    stage=child.name,
+                    code=code,
+                    restart_in_s=round(delay_s, 1),
+                    **({"error": words[0]} if words[:1] and words[0].startswith("Error: ") else {}),
+                )
             elif now_ns >= child.restart_at_ns:
                 child.restarts += 1
+                self.restarts[child.name] += 1
                 self._spawn(child, subprocess.DEVNULL)
+
+    def news(self) -> list[str]:
+        """Tell what the stages have warned of since the last call, one line each, the same not too often."""
+        lines = []
+        now_ns = self._clock.monotonic_ns()
+        for child in self._children:
+            for line in self._new_lines(child):
+                if (found := _WARNING.search(line)) is None:
+                    continue
+                event = found[1] or found[2]
+                if now_ns - child.told_ns.get(event, -_TELL_AGAIN_NS) < _TELL_AGAIN_NS:
+                    continue
+                child.told_ns[event] = now_ns
+                cause = _CAUSE.search(line)
+                lines.append(f"{child.name}: {cause['text'] if cause else event}"[:_NEWS_CHARACTERS_MAX])
+        return lines
 
     def stop(self, *names: str) -> list[str]:
         """End these stages, or all, together and in order.
@@ -134,7 +196,8 @@ class Children:
             assert child.process is not None
             left_s = max(0.1, (deadline_ns - self._clock.monotonic_ns()) / NS_PER_SECOND)
             try:
-                child.process.wait(left_s)
+                if child.process.wait(left_s) > 0:
+                    self.failures.append(self.failure(child))
             except subprocess.TimeoutExpired:
                 child.process.kill()
                 child.process.wait()
@@ -143,8 +206,33 @@ class Children:
             self._children.remove(child)
         return killed
 
+    def failure(self, child: Child) -> StageFailed:
+        """Say why a stage that has ended did, in its own last words."""
+        assert child.process is not None
+        code = child.process.wait()
+        words = self._last_words(child)
+        return StageFailed(
+            what=f"The stage {child.name} ended with code {code}",
+            why="\n  " + "\n  ".join(words).rstrip(".") if words else "it said nothing",
+            next_step=f"\nIts whole log is {child.log_path}",
+            stage=child.name,
+            code=code,
+        )
+
+    def _is_hopeless(self, child: Child, code: int, *, is_steady: bool) -> bool:
+        if child.is_finite or code == EXIT_USAGE:
+            return True
+        if code == EXIT_TRANSIENT:
+            return not self.is_patient
+        # After a steady run the world may have changed in a way that a fresh start mends.
+        return child.backoff.tries >= _FAILURES_MAX or (code == EXIT_TERMINAL and not is_steady)
+
     def _spawn(self, child: Child, stdout: int) -> None:
         self._close(child)
+        if child.log_path.exists() and child.log_path.stat().st_size > _LOG_BYTES_MAX:
+            child.log_path.replace(child.log_path.with_suffix(".log.1"))
+        child.log_begin = child.log_path.stat().st_size if child.log_path.exists() else 0
+        child.log_position = child.log_begin
         command = [sys.executable, "-m", "ticktrail", *child.arguments, "--stop-with-parent"]
         with child.log_path.open("ab") as log:
             child.process = subprocess.Popen(  # noqa: S603  (our own program)
@@ -161,10 +249,19 @@ class Children:
             if pipe is not None:
                 pipe.close()
 
-    def _failure(self, child: Child, code: int) -> StageFailed:
-        lines = child.log_path.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:]
-        return StageFailed(
-            what=f"The stage {child.name} ended with code {code}",
-            why="\n  " + "\n  ".join(lines) if lines else "it said nothing",
-            next_step=f"\nIts whole log is {child.log_path}",
-        )
+    def _new_lines(self, child: Child) -> list[str]:
+        with child.log_path.open("rb") as log:
+            log.seek(child.log_position)
+            found = log.read(_NEWS_BYTES_MAX)
+            is_flood = len(found) == _NEWS_BYTES_MAX
+            # What is more than one look takes stands in the log for those who read it.
+            child.log_position = log.seek(0, 2) if is_flood else child.log_position + found.rfind(b"\n") + 1
+        return found[: found.rfind(b"\n") + 1].decode("utf-8", "replace").splitlines()
+
+    def _last_words(self, child: Child) -> list[str]:
+        """Give the error that ended this process of the stage, else the last lines of its log."""
+        with child.log_path.open("rb") as log:
+            log.seek(max(child.log_begin, log.seek(0, 2) - _NEWS_BYTES_MAX))
+            lines = log.read().decode("utf-8", "replace").splitlines()
+        errors = [number for number, line in enumerate(lines) if line.startswith("Error: ")]
+        return lines[errors[-1] :] if errors else lines[-_LOG_LINES:]

@@ -10,9 +10,9 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from ticktrail.cli.options import json_option, load_settings, settings_options
+from ticktrail.cli.options import json_option, load_settings, positive, settings_options
 from ticktrail.cli.pipeline import Exchange, Pipeline
-from ticktrail.cli.run import SIMULATED, passed_on, print_outcome
+from ticktrail.cli.run import SIMULATED, choose_exchange, passed_on, print_outcome
 from ticktrail.cli.servers import show_progress
 from ticktrail.cli.session import run_pipeline
 from ticktrail.cli.view import View
@@ -36,18 +36,21 @@ _EVEN = ("--set", "feeds.sim.session_s=0")
 @settings_options
 @json_option
 @click.option(
-    "--seconds", type=float, help="Run that long, print a summary and stop; without it until Ctrl-C."
+    "--seconds",
+    type=float,
+    callback=positive,
+    help="Run that long, print a summary and stop; without it until Ctrl-C.",
 )
 @click.option("--live", is_flag=True, help="Yahoo's keyless stream of stocks instead of the simulation.")
-@click.option("--symbols", type=int, default=200, show_default=True, help="Of the simulated market.")
-@click.option("--rate", type=float, default=1_000.0, show_default=True, help="Its trades per second.")
+@click.option("--symbols", type=int, help="Of the simulated market (200).")
+@click.option("--rate", type=float, help="Its trades per second (1,000).")
 @click.option("--headless", is_flag=True, help="No live view.")
 def demo_command(
     as_json: bool,
     seconds: float | None,
     live: bool,
-    symbols: int,
-    rate: float,
+    symbols: int | None,
+    rate: float | None,
     headless: bool,
     **options: Any,
 ) -> int:
@@ -61,7 +64,10 @@ def demo_command(
         options["data_dir"] = Path(load_settings(**options).settings.stack.data_dir) / "demo"
     console = Console(stderr=True)
     clock = SystemClock()
-    stack = Stack(load_settings(**options).settings.stack, clock)
+    settings = load_settings(**options).settings
+    given = {"symbols": symbols, "rate": rate}
+    market = choose_exchange(settings, given, rate=1_000.0)  # refused, if at all, before the servers start
+    stack = Stack(settings.stack, clock)
     with show_progress(console) as progress:
         endpoints = stack.up(progress, bound=True)
     try:
@@ -71,7 +77,7 @@ def demo_command(
         )
         settings = load_settings(**options).settings
         feed = _choose_feed(settings, live, clock, console)
-        exchange = Exchange(symbols=symbols, rate=rate) if feed == "sim" else None
+        exchange = market if feed == "sim" else None
         pipeline = _pipeline(settings, clock, feed, exchange, (*passed_on(options), *_EVEN))
         view = View(_title(feed)) if console.is_terminal and not headless else None
         if view is None:
@@ -81,7 +87,7 @@ def demo_command(
         print_outcome(outcome, as_json)
         if not as_json:
             _print_sample(settings, feed, started_ns)
-        return 0 if outcome.is_drained and not outcome.killed else 1
+        return 0 if outcome.is_good else 1
     finally:
         if not endpoints.already_running:
             with console.status("Stopping Kafka and Cassandra …"):

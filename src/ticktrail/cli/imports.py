@@ -17,7 +17,7 @@ from ticktrail.cli.session import run_pipeline
 from ticktrail.cli.view import totals_of
 from ticktrail.clock import SystemClock
 from ticktrail.config import convert_section
-from ticktrail.feeds.file import FileSettings, find_files
+from ticktrail.feeds.file import READ_ERRORS, FileSettings, find_files, unreadable
 from ticktrail.telemetry import Snapshot
 
 __all__ = ["import_command"]
@@ -53,7 +53,8 @@ def import_command(
     settings = load_settings(**options).settings
     given = {"format": file_format, "speed": speed, "feed_name": feed_name}
     chosen = {name: value for name, value in given.items() if value is not None}
-    wanted = convert_section({**chosen, "path": str(path)}, FileSettings, path="feeds.file")
+    section = settings.feeds.get("file", {}) | chosen | {"path": str(path.absolute())}
+    wanted = convert_section(section, FileSettings, path="feeds.file")
     form, files = find_files(wanted)
     total_bytes = _size_bytes(files) if form in ("lean", "csv") else None
     sets = [f"feeds.file.path={path.absolute()}", *(f"feeds.file.{n}={v}" for n, v in chosen.items())]
@@ -69,15 +70,18 @@ def import_command(
     with _Bars(console, total_bytes, len(files)) as bars:
         outcome = run_pipeline(pipeline, clock, None, None, console, bars.update)
     print_outcome(outcome, as_json)
-    return 0 if outcome.is_drained and not outcome.killed else 1
+    return 0 if outcome.is_good else 1
 
 
 def _size_bytes(files: list[Path]) -> int:
     total = 0
     for file in files:
         if file.suffix == ".zip":
-            with zipfile.ZipFile(file) as archive:
-                total += sum(entry.file_size for entry in archive.infolist())
+            try:
+                with zipfile.ZipFile(file) as archive:
+                    total += sum(entry.file_size for entry in archive.infolist())
+            except READ_ERRORS as error:
+                raise unreadable(file, error) from error
         else:
             total += file.stat().st_size
     return total

@@ -11,7 +11,8 @@ from typing import Any
 
 import click
 
-from ticktrail.errors import ConfigError, TicktrailError, UsageError
+from ticktrail.cli.options import EXIT_USAGE
+from ticktrail.errors import ConfigError, StageFailed, TicktrailError, UsageError
 
 __all__ = ["main"]
 
@@ -74,11 +75,20 @@ def main(arguments: list[str] | None = None) -> None:
         result: Any = cli.main(arguments, prog_name="ticktrail", standalone_mode=False)
     except click.ClickException as error:
         error.show()
-        sys.exit(2)
+        sys.exit(EXIT_USAGE)
     except click.Abort:
         click.echo("Stopped.", err=True)
         sys.exit(1)
     except TicktrailError as error:
         click.secho(f"Error: {error}", fg="red", err=True)
-        sys.exit(2 if isinstance(error, UsageError | ConfigError) else 1)
+        sys.exit(_exit_code(error))
+    except OSError as error:  # a full disk, a directory that may not be written: no fault of the program
+        what = f"Cannot go on because of {error.filename}" if error.filename else "Cannot go on"
+        click.secho(f"Error: {what}: {error.strerror or error}.", fg="red", err=True)
+        sys.exit(1)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _exit_code(error: TicktrailError) -> int:
+    wrongly_called = isinstance(error, StageFailed) and error.code == EXIT_USAGE
+    return EXIT_USAGE if wrongly_called or isinstance(error, UsageError | ConfigError) else 1

@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
+import functools
+import math
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
-from ticktrail.config import Loaded, load
-from ticktrail.errors import UsageError
+from ticktrail.config import Loaded, load, unknown_setting
+from ticktrail.errors import ConfigError, Terminal, Transient, UsageError
 
-__all__ = ["child_options", "json_option", "load_settings", "settings_options"]
+__all__ = [
+    "EXIT_TERMINAL",
+    "EXIT_TRANSIENT",
+    "EXIT_USAGE",
+    "child_options",
+    "json_option",
+    "load_settings",
+    "positive",
+    "settings_options",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+# Of every command.
+EXIT_USAGE = 2
+# Of a stage that a supervisor started, to tell it whether starting again can help; a stage that was started
+# by hand ends with 1 for both.
+EXIT_TERMINAL = 3
+EXIT_TRANSIENT = 4
+
+
+def positive(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
+    """Refuse what is no number of seconds, symbols or trades: zero, negative, NaN, infinite. A callback."""
+    if value is not None and not (value > 0 and math.isfinite(value)):
+        raise click.BadParameter(f"{value} is no finite number above 0.", ctx, param)
+    return value
 
 
 def settings_options(function: F) -> F:
@@ -43,10 +69,26 @@ def json_option(function: F) -> F:
 
 
 def child_options(function: F) -> F:
-    """Add what a stage's command needs to run as one of many: ``--name``, ``--stop-with-parent``."""
+    """Add what a stage's command needs to run as one of many: ``--name``, ``--stop-with-parent``.
+
+    A stage with a parent says by its exit code which kind of error ended it.
+    """
+
+    @functools.wraps(function)
+    def run(*, is_child: bool, **options: Any) -> Any:
+        try:
+            return function(is_child=is_child, **options)
+        except (UsageError, ConfigError):
+            raise
+        except (Transient, Terminal) as error:
+            if not is_child:
+                raise
+            click.secho(f"Error: {error}", fg="red", err=True)
+            sys.exit(EXIT_TRANSIENT if isinstance(error, Transient) else EXIT_TERMINAL)
+
     name = click.option("--name", "stage_name", help="Name in `status`, for a second process of a stage.")
     child = click.option("--stop-with-parent", "is_child", is_flag=True, hidden=True)
-    return name(child(function))
+    return name(child(cast("F", run)))
 
 
 def load_settings(
@@ -72,7 +114,7 @@ def load_settings(
     overrides: dict[str, Any] = {}
     for assignment in assignments:
         key, separator, value = assignment.partition("=")
-        if not separator:
+        if not separator or not key.strip():
             raise UsageError(
                 what=f"--set {assignment} assigns nothing",
                 next_step="Write --set KEY=VALUE, for instance --set kafka.partitions=8.",
@@ -81,4 +123,21 @@ def load_settings(
     if data_dir is not None:
         overrides["stack.data_dir"] = str(data_dir.absolute())
     overrides |= {key.replace("__", "."): value for key, value in flags.items() if value is not None}
-    return load(config_file=config_file, overrides=overrides)
+    loaded = load(config_file=config_file, overrides=overrides)
+    _check_feeds(loaded)
+    return loaded
+
+
+def _check_feeds(loaded: Loaded) -> None:
+    """Refuse tables of feeds that do not exist: a feed checks only its own, and a slip would go unseen."""
+    if not loaded.settings.feeds:
+        return
+    # Feeds bring NumPy along, which `--help` and `status` need not wait for.
+    from ticktrail.feeds.registry import names  # noqa: PLC0415
+
+    known = names()
+    for feed in loaded.settings.feeds:
+        if feed not in known:
+            inside = (origin for key, origin in loaded.origins.items() if key.startswith(f"feeds.{feed}."))
+            source = next(inside, "the settings")
+            raise unknown_setting(f"feeds.{feed}", [f"feeds.{name}" for name in known], source)

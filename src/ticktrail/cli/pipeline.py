@@ -6,12 +6,14 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from ticktrail.bus import Topics, uncommitted
 from ticktrail.cli.children import Children
 from ticktrail.clock import NS_PER_SECOND, Clock
 from ticktrail.config import Settings
-from ticktrail.errors import FeedDisconnected
-from ticktrail.telemetry import Health, Snapshot, read_snapshots, run_dir
+from ticktrail.errors import Transient
+from ticktrail.telemetry import Snapshot, read_snapshots, run_dir
 
 __all__ = ["Exchange", "Pipeline"]
 
@@ -35,9 +37,9 @@ class Exchange:
         Where it notes what it sent; None does not.
     """
 
-    symbols: int = 200
-    rate: float = 2_000.0
-    seed: int = 1
+    symbols: int
+    rate: float
+    seed: int
     log_dir: Path | None = None
 
 
@@ -75,23 +77,37 @@ class Pipeline:
         self._passed_on = ("--data-dir", str(data_dir), *passed_on)
         self._started_ns = clock.now_ns()
         self._is_finite = feed == "file"
+        self._has_source = False
+        self._source_ended_ns = 0
+        self._newest: dict[str, Snapshot] = {}
+        # The last words of processes that were started again, in one snapshot per stage.
+        self._past: dict[str, Snapshot] = {}
         self.children = Children(data_dir / "logs", clock)
 
-    def start(self) -> None:
+    def start(self, stop: threading.Event) -> None:
         """Start all processes.
+
+        Parameters
+        ----------
+        stop
+            When it is set meanwhile, what is not started yet is left out.
 
         Raises
         ------
-        FeedDisconnected
-            The simulated exchange did not start.
+        StageFailed
+            A stage cannot run.
         """
         for stage in _READY:
             self.children.start(stage, stage, *self._passed_on)
         # What came before they read would wait in Kafka, and show as latency that is none.
-        self._wait_until_ready()
+        self._wait_until_ready(stop)
+        if stop.is_set():
+            return
+        self.children.is_patient = True
         extra: tuple[str, ...] = ()
         if self._exchange is not None:
             extra = ("--set", f"feeds.{self._feed}.url={self._start_exchange(self._exchange)}")
+        self._has_source = True
         self.children.start(
             "capture",
             *("capture", "--feed", self._feed, *self._subscription, *self._passed_on, *extra),
@@ -99,43 +115,62 @@ class Pipeline:
         )
 
     def snapshots(self) -> dict[str, Snapshot]:
-        """Give the newest word of each stage that was started by this pipeline."""
-        return {
-            reading.snapshot.name: reading.snapshot
-            for reading in read_snapshots(self._run_dir, self._clock)
-            if reading.snapshot.started_ns >= self._started_ns and reading.health is not Health.DEAD
-        }
+        """Give the newest word of each stage of this pipeline.
 
-    def stop_capture(self) -> None:
-        """End the source: whatever it sent is in Kafka then."""
+        Counters include those of processes that died and were started again, as of their last word, which
+        is up to half a second old.
+        """
+        for reading in read_snapshots(self._run_dir, self._clock):
+            word = reading.snapshot
+            if word.started_ns < self._started_ns:
+                continue  # of an earlier run
+            last = self._newest.get(word.name)
+            if last is not None and last.pid != word.pid:
+                self._past[word.name] = _joined(self._past.get(word.name), last)
+            self._newest[word.name] = word
+        return {name: _joined(self._past.get(name), word) for name, word in self._newest.items()}
+
+    def stop_capture(self, stop: threading.Event) -> None:
+        """End the source: whatever it sent is in Kafka then.
+
+        Parameters
+        ----------
+        stop
+            Set it to wait no longer for what is on its way.
+        """
         if self._exchange is not None:
             # The exchange first, so that capture reads everything that was sent; then it has nobody to
             # read from, and is done when two of its words are alike.
             self.children.stop("exchange")
-            self._wait_until_read()
+            self._wait_until_read(stop)
         self.children.stop("capture")
+        self._source_ended_ns = self._clock.now_ns()
 
     def is_drained(self) -> bool:
         """Tell whether persist and bars have worked off everything that capture sent."""
-        snapshots = self.snapshots()
-        if not {"capture", "bars"} <= snapshots.keys():
-            return False
-        bars = snapshots["bars"]
+        if not self._has_source:
+            return True
+        bars = self.snapshots().get("bars")
         # Its word must be newer than capture's end, by a second for the broker's watermarks.
-        if bars.ts_ns < snapshots["capture"].ts_ns + NS_PER_SECOND:
+        if bars is None or bars.ts_ns < self._source_ended_ns + NS_PER_SECOND:
+            return False
+        if not self.children.is_running("bars"):
             return False
         if bars.gauge("ticktrail_bars_lag_records") or not bars.gauge("ticktrail_bars_assigned_partitions"):
             return False
         kafka = self._settings.kafka
-        return not uncommitted(kafka, self._settings.persist.group, Topics.of(kafka).persisted)
+        try:
+            return not uncommitted(kafka, self._settings.persist.group, Topics.of(kafka).persisted)
+        except Transient:
+            return False  # the stages wait for Kafka, too, and say so
 
     def stop(self) -> list[str]:
         """End everything that still runs; name what had to be killed."""
         return self.children.stop("capture", "exchange") + self.children.stop()
 
-    def _wait_until_ready(self) -> None:
+    def _wait_until_ready(self, stop: threading.Event) -> None:
         deadline_ns = self._clock.monotonic_ns() + _READY_TIMEOUT_NS
-        while self._clock.monotonic_ns() < deadline_ns:
+        while self._clock.monotonic_ns() < deadline_ns and not stop.is_set():
             snapshots = self.snapshots()
             if all(
                 name in snapshots and any(gauge.name == sign for gauge in snapshots[name].gauges)
@@ -143,18 +178,20 @@ class Pipeline:
             ):
                 return
             self.children.watch()
-            self._clock.wait(threading.Event(), _LOOK_S)
+            self._clock.wait(stop, _LOOK_S)
 
-    def _wait_until_read(self) -> None:
+    def _wait_until_read(self, stop: threading.Event) -> None:
         deadline_ns = self._clock.monotonic_ns() + _READ_TIMEOUT_NS
         last: Snapshot | None = None
-        while self._clock.monotonic_ns() < deadline_ns:
-            now = self.snapshots().get("capture")
-            if now is None or (last is not None and now.ts_ns > last.ts_ns and _read(now) == _read(last)):
+        while self._clock.monotonic_ns() < deadline_ns and not stop.is_set():
+            if not self.children.is_running("capture"):
                 return
-            if last is None or now.ts_ns > last.ts_ns:
+            now = self.snapshots().get("capture")
+            if now is not None and (last is None or now.ts_ns > last.ts_ns):
+                if last is not None and _read(now) == _read(last):
+                    return
                 last = now
-            self._clock.wait(threading.Event(), _LOOK_S)
+            self._clock.wait(stop, _LOOK_S)
 
     def _start_exchange(self, exchange: Exchange) -> str:
         log = ("--log-dir", str(exchange.log_dir)) if exchange.log_dir is not None else ()
@@ -167,13 +204,10 @@ class Pipeline:
         assert child.process is not None
         assert child.process.stdout is not None
         url = child.process.stdout.readline().decode().strip()
-        if not url.startswith("ws://"):
-            raise FeedDisconnected(
-                what="The simulated exchange did not start",
-                why=url or "it ended without a word",
-                next_step=f"See {child.log_path}.",
-                feed=self._feed,
-            )
+        if not url:  # its end
+            raise self.children.failure(child)
+        # Started again, it must listen where its client looks for it.
+        child.arguments = (*child.arguments, "--port", url.rpartition(":")[2].partition("/")[0])
         return url
 
 
@@ -182,4 +216,13 @@ def _read(capture: Snapshot) -> tuple[int, float]:
     return (
         capture.total("ticktrail_capture_received_frames_total"),
         capture.gauge("ticktrail_capture_queued_frames"),
+    )
+
+
+def _joined(past: Snapshot | None, last: Snapshot) -> Snapshot:
+    """Give a word that also counts what an earlier process of the stage had counted."""
+    if past is None:
+        return last
+    return msgspec.structs.replace(
+        last, counters=past.counters + last.counters, latencies=past.latencies + last.latencies
     )

@@ -11,15 +11,16 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from ticktrail.cli.options import json_option, load_settings, settings_options
+from ticktrail.cli.options import json_option, load_settings, positive, settings_options
 from ticktrail.cli.pipeline import Exchange, Pipeline
 from ticktrail.cli.session import Outcome, run_pipeline
 from ticktrail.cli.view import View
 from ticktrail.clock import SystemClock
 from ticktrail.config import Settings
 from ticktrail.errors import UsageError
+from ticktrail.feeds.registry import get
 
-__all__ = ["passed_on", "print_outcome", "run_command"]
+__all__ = ["choose_exchange", "passed_on", "print_outcome", "run_command"]
 
 SIM = "sim"
 SIMULATED = "SIMULATED MARKET: these prices are made up"
@@ -29,12 +30,10 @@ SIMULATED = "SIMULATED MARKET: these prices are made up"
 @settings_options
 @json_option
 @click.option("--feed", required=True, help="A name from `ticktrail feeds`, or file:PATH.")
-@click.option("--symbols", help="Comma-separated; for the feed sim how many.")
-@click.option(
-    "--rate", type=float, default=2_000.0, show_default=True, help="Trades per second of the feed sim."
-)
-@click.option("--seed", type=int, default=1, show_default=True, help="Of the feed sim.")
-@click.option("--seconds", type=float, help="Stop after that long; without it at Ctrl-C.")
+@click.option("--symbols", help="Comma-separated; for the feed sim how many (200).")
+@click.option("--rate", type=float, help="Trades per second of the feed sim (2,000).")
+@click.option("--seed", type=int, help="Of the feed sim (1).")
+@click.option("--seconds", type=float, callback=positive, help="Stop after that long; without it at Ctrl-C.")
 @click.option(
     "--verify", is_flag=True, help="Compare the store with the exchange's own log, record by record."
 )
@@ -43,8 +42,8 @@ def run_command(
     as_json: bool,
     feed: str,
     symbols: str | None,
-    rate: float,
-    seed: int,
+    rate: float | None,
+    seed: int | None,
     seconds: float | None,
     verify: bool,
     headless: bool,
@@ -57,6 +56,13 @@ def run_command(
     settings = load_settings(**options).settings
     clock = SystemClock()
     name, _, path = feed.partition(":")
+    get(name)  # before anything is started
+    if (name == "file") is not bool(path):
+        raise UsageError(
+            what=f"--feed {feed} cannot be read",
+            why="the feed file needs a path" if name == "file" else f"the feed {name} takes none",
+            next_step="Write --feed file:PATH, or a name from `ticktrail feeds`.",
+        )
     if verify and name != SIM:
         raise UsageError(
             what="--verify needs the exchange's own log",
@@ -64,12 +70,16 @@ def run_command(
             next_step="Use it with --feed sim.",
         )
     log_dir = Path(settings.stack.data_dir) / "exchange" / str(clock.now_ns()) if verify else None
+    exchange = None
+    if name == SIM:
+        given = {"symbols": _count(symbols), "rate": rate, "seed": seed}
+        exchange = choose_exchange(settings, given, log_dir=log_dir)
     pipeline = Pipeline(
         settings,
         clock,
         name,
         subscription=_subscription(name, symbols, path),
-        exchange=_exchange(symbols, rate, seed, log_dir) if name == SIM else None,
+        exchange=exchange,
         passed_on=passed_on(options),
     )
     console = Console(stderr=True)
@@ -82,7 +92,32 @@ def run_command(
     print_outcome(outcome, as_json, report.to_dict() if report else None)
     if report is not None and not as_json:
         report.print()
-    return 0 if outcome.is_drained and not outcome.killed and (report is None or report.is_equal) else 1
+    return 0 if outcome.is_good and (report is None or report.is_equal) else 1
+
+
+def choose_exchange(
+    settings: Settings, given: dict[str, Any], *, rate: float = 2_000.0, log_dir: Path | None = None
+) -> Exchange:
+    """Settle what the simulated exchange is to do: flags before ``[feeds.sim]`` before our defaults.
+
+    Parameters
+    ----------
+    given
+        The flags, by the names of the settings; None where one was not given.
+    rate
+        The default.
+
+    Raises
+    ------
+    ConfigError
+        The exchange would refuse it. Found here, nothing has been started yet.
+    """
+    # The exchange's code is of use to the feed sim alone.
+    from ticktrail.feeds.sim import read_settings  # noqa: PLC0415
+
+    section = {"symbols": 200, "rate": rate, "seed": 1} | settings.feeds.get(SIM, {})
+    checked = read_settings(section | {name: value for name, value in given.items() if value is not None})
+    return Exchange(symbols=checked.symbols, rate=checked.rate, seed=checked.seed, log_dir=log_dir)
 
 
 def passed_on(options: dict[str, Any]) -> tuple[str, ...]:
@@ -103,6 +138,8 @@ def print_outcome(outcome: Outcome, as_json: bool, verification: dict[str, Any] 
         return
     for name, value in outcome.rows():
         click.echo(f"{name:>13}  {value}")
+    if not outcome.totals.received:
+        click.secho("Nothing was received.", fg="yellow", err=True)
     if not outcome.is_drained:
         click.secho(
             "Not everything was stored before the stop; it waits in Kafka and is stored at the next start.",
@@ -111,7 +148,21 @@ def print_outcome(outcome: Outcome, as_json: bool, verification: dict[str, Any] 
         )
     if outcome.killed:
         click.secho(f"Had to be killed: {', '.join(outcome.killed)}.", fg="yellow", err=True)
+    for failure in outcome.failures:
+        click.secho(failure, fg="red", err=True)
     sys.stdout.flush()
+
+
+def _count(symbols: str | None) -> int | None:
+    if symbols is None:
+        return None
+    if not symbols.isdecimal():
+        raise UsageError(
+            what=f"--symbols {symbols} is no number",
+            why="the simulated exchange makes up its symbols",
+            next_step="Say how many: --symbols 500.",
+        )
+    return int(symbols)
 
 
 def _subscription(feed: str, symbols: str | None, path: str) -> tuple[str, ...]:
@@ -120,17 +171,6 @@ def _subscription(feed: str, symbols: str | None, path: str) -> tuple[str, ...]:
     if feed == "file":
         return ("--set", f"feeds.file.path={Path(path).absolute()}")
     return ("--symbols", symbols) if symbols else ()
-
-
-def _exchange(symbols: str | None, rate: float, seed: int, log_dir: Path | None) -> Exchange:
-    count = symbols or "200"
-    if not count.isdecimal():
-        raise UsageError(
-            what=f"--symbols {count} is no number",
-            why="the simulated exchange makes up its symbols",
-            next_step="Say how many: --symbols 500.",
-        )
-    return Exchange(symbols=int(count), rate=rate, seed=seed, log_dir=log_dir)
 
 
 def _verified(settings: Settings, log_dir: Path) -> Any:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.console import Console
 from rich.live import Live
+from rich.text import Text
 
 from ticktrail.cli.pipeline import Pipeline
 from ticktrail.cli.view import Totals, View, milliseconds, totals_of
@@ -21,6 +22,11 @@ __all__ = ["Outcome", "run_pipeline"]
 _TURN_S = 0.5
 # An import of hours of data may leave persist far behind; a live run is milliseconds behind.
 _DRAIN_TIMEOUT_S = 600.0
+# A source may be slow to begin; after that the time counts whether it has begun or not.
+_FIRST_RECORD_TIMEOUT_NS = 10 * NS_PER_SECOND
+
+# The most frequent; all of them are among the metrics.
+_LABELS_SHOWN = 5
 
 Turn = Callable[[dict[str, Snapshot]], None]
 
@@ -35,22 +41,40 @@ class Outcome:
         Whether everything received was stored before the stages were stopped. What was not waits in Kafka.
     killed
         Stages that did not stop when asked.
+    restarts
+        Stage → how often it died and was started again. Its counts are then those of its last words.
+    failures
+        What stages that stopped with an error said.
     """
 
     totals: Totals
     seconds: float
     is_drained: bool
     killed: list[str]
+    restarts: dict[str, int]
+    failures: list[str]
+
+    @property
+    def is_good(self) -> bool:
+        """Whether everything received was stored, and every stage stopped in order."""
+        return self.is_drained and not self.killed and not self.failures
 
     def rows(self) -> list[tuple[str, str]]:
         """Give the summary, for people."""
         totals = self.totals
+        restarted = ", ".join(f"{stage} {count}\u00d7" for stage, count in self.restarts.items())
+        again = [("restarted", f"{restarted} (counts are those of the last words)")] if restarted else []
+        labels = [f"{label} {count:,}" for label, count in list(totals.unknown.items())[:_LABELS_SHOWN]]
+        unknown = (
+            [("passed over", f"{sum(totals.unknown.values()):,} ({', '.join(labels)})")] if labels else []
+        )
         return [
             ("ran", f"{self.seconds:.1f} s"),
             ("received", f"{totals.received:,} records"),
             ("stored", f"{totals.stored:,} records"),
             ("bars", f"{totals.bars:,}"),
             ("dead letters", f"{totals.letters:,}"),
+            *unknown,
             ("late trades", f"{totals.late:,} (after their minute had closed)"),
             (
                 "latency",
@@ -59,6 +83,7 @@ class Outcome:
                     f"p99 {milliseconds(totals.event_to_stored, 0.99)}"
                 ),
             ),
+            *again,
         ]
 
     def to_dict(self) -> dict[str, Any]:
@@ -70,9 +95,13 @@ class Outcome:
             "stored": totals.stored,
             "bars": totals.bars,
             "dead_letters": totals.letters,
+            "passed_over": totals.unknown,
             "late_trades": totals.late,
             "reconnects": totals.reconnects,
+            "restarts": self.restarts,
             "is_drained": self.is_drained,
+            "killed": self.killed,
+            "failures": self.failures,
             "latency_event_to_stored_ms": {
                 name: totals.event_to_stored.quantile_ns(quantile) / 1e6
                 for name, quantile in (("p50", 0.5), ("p99", 0.99))
@@ -117,30 +146,12 @@ def run_pipeline(
     started_ns = clock.monotonic_ns()
     killed: list[str] = []
     try:
-        pipeline.start()
-        began_ns: int | None = None
-        with Live(console=console, transient=True, auto_refresh=False) if view else _NoLive() as live:
-            while not stop.is_set() and not any(child.has_ended for child in pipeline.children):
-                clock.wait(stop, _TURN_S)
-                pipeline.children.watch()
-                snapshots = pipeline.snapshots()
-                on_turn(snapshots)
-                now_ns = clock.monotonic_ns()
-                if view is not None:
-                    live.update(
-                        view.draw(snapshots, now_ns, (now_ns - started_ns) / NS_PER_SECOND), refresh=True
-                    )
-                # The time counts from the first record, so that a slow start is not part of it.
-                if began_ns is None and totals_of(snapshots).received:
-                    began_ns = now_ns
-                if (
-                    seconds is not None
-                    and began_ns is not None
-                    and now_ns - began_ns > seconds * NS_PER_SECOND
-                ):
-                    break
+        pipeline.start(stop)
+        _watch(pipeline, clock, stop, (view, seconds), console, on_turn)
         stop.clear()
-        pipeline.stop_capture()
+        # Once the exchange has gone capture looks for it in vain, which is no reconnect.
+        reconnects = totals_of(pipeline.snapshots()).reconnects
+        pipeline.stop_capture(stop)
         is_drained = _drain(pipeline, clock, stop, console, on_turn)
     finally:
         # A second Ctrl-C must not interrupt the stopping, or something would be left running.
@@ -148,11 +159,48 @@ def run_pipeline(
         for number, handler in handlers.items():
             signal.signal(number, handler)
     return Outcome(
-        totals=totals_of(pipeline.snapshots()),
+        totals=replace(totals_of(pipeline.snapshots()), reconnects=reconnects),
         seconds=(clock.monotonic_ns() - started_ns) / NS_PER_SECOND,
         is_drained=is_drained,
         killed=killed,
+        restarts=dict(pipeline.children.restarts),
+        failures=[str(failure) for failure in pipeline.children.failures],
     )
+
+
+def _watch(
+    pipeline: Pipeline,
+    clock: Clock,
+    stop: threading.Event,
+    shown: tuple[View | None, float | None],
+    console: Console,
+    on_turn: Turn,
+) -> None:
+    """Wait until the source ends, the time is over, or Ctrl-C; start again what dies, and draw."""
+    view, seconds = shown
+    started_ns = clock.monotonic_ns()
+    began_ns: int | None = None
+    with Live(console=console, transient=True, auto_refresh=False) if view else _NoLive() as live:
+        while not stop.is_set() and not any(child.has_ended for child in pipeline.children):
+            clock.wait(stop, _TURN_S)
+            pipeline.children.watch()
+            _tell_news(pipeline, console)
+            snapshots = pipeline.snapshots()
+            on_turn(snapshots)
+            now_ns = clock.monotonic_ns()
+            if view is not None:
+                live.update(view.draw(snapshots, now_ns, (now_ns - started_ns) / NS_PER_SECOND), refresh=True)
+            # The time counts from the first record, so that a slow start is not part of it.
+            has_begun = totals_of(snapshots).received or now_ns - started_ns > _FIRST_RECORD_TIMEOUT_NS
+            if began_ns is None and has_begun:
+                began_ns = now_ns
+            if seconds is not None and began_ns is not None and now_ns - began_ns > seconds * NS_PER_SECOND:
+                return
+
+
+def _tell_news(pipeline: Pipeline, console: Console) -> None:
+    for line in pipeline.children.news():
+        console.print(Text(line, style="yellow"), soft_wrap=True)
 
 
 def _drain(pipeline: Pipeline, clock: Clock, stop: threading.Event, console: Console, on_turn: Turn) -> bool:
@@ -160,6 +208,7 @@ def _drain(pipeline: Pipeline, clock: Clock, stop: threading.Event, console: Con
     if on_turn is _no_turn:
         console.print("Storing what is still in Kafka … (Ctrl-C leaves it there for the next start)")
     while not pipeline.is_drained():
+        _tell_news(pipeline, console)
         on_turn(pipeline.snapshots())
         if stop.is_set() or clock.monotonic_ns() > deadline_ns:
             return False

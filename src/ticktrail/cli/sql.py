@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from ticktrail.cli.options import json_option, load_settings, settings_options
 from ticktrail.config import Settings
@@ -25,6 +26,10 @@ __all__ = ["print_table", "run_sql", "sql_command"]
 
 # More rows than a person reads; the whole result goes to --json or --output.
 _SHOWN_ROWS = 40
+# As Python objects rows take twenty times their room: a part of them at a time.
+_JSON_ROWS = 10_000
+_WIDTH_MAX = 100_000
+_ENDINGS = (".csv", ".parquet", ".arrow")
 
 
 @click.command("sql")
@@ -46,13 +51,16 @@ def sql_command(query: str, scan_all: bool, output: Path | None, as_json: bool, 
     Example: ticktrail sql "SELECT symbol, count(*) FROM trades WHERE ts > now() - INTERVAL 1 HOUR GROUP BY 1"
     """
     settings = load_settings(**options).settings
+    if output is not None:
+        _check_output(output)  # before what may be a long query
     rows = run_sql(settings, query, scan_all=scan_all)
     if output is not None:
         _write(rows, output)
         click.echo(f"Wrote {rows.num_rows:,} rows to {output}.", err=True)
     elif as_json:
-        for row in rows.to_pylist():
-            click.echo(json.dumps({name: _plain(value) for name, value in row.items()}))
+        for part in rows.to_batches(max_chunksize=_JSON_ROWS):
+            for row in part.to_pylist():
+                click.echo(json.dumps(_plain(row)))
     else:
         print_table(rows)
 
@@ -77,20 +85,23 @@ def run_sql(settings: Settings, query: str, *, scan_all: bool = False) -> pa.Tab
             engine.close()
     finally:
         session.close()
-    return rows
+    return _with_distinct_names(rows)
 
 
 def print_table(rows: pa.Table) -> None:
     """Print rows for people."""
-    table = Table(*rows.column_names, box=None, header_style="bold")
+    # As `Text`, or square brackets and colons in names and values would be taken for rich's markup.
+    headers = (Column(header=Text(_printable(name))) for name in rows.column_names)
+    table = Table(*headers, box=None, header_style="bold")
     for index, field in enumerate(rows.schema):
         if pa.types.is_integer(field.type) or pa.types.is_floating(field.type):
             table.columns[index].justify = "right"
     for row in rows.slice(0, _SHOWN_ROWS).to_pylist():
-        table.add_row(*(_shown(value) for value in row.values()))
+        table.add_row(*(Text(_printable(_shown(value))) for value in row.values()))
     console = Console()
     # Wider than the terminal is better than cut: a pager or a file shows it whole.
-    console.width = max(console.width, console.measure(table).maximum)
+    wanted = console.measure(table, options=console.options.update(width=_WIDTH_MAX)).maximum
+    console.width = max(console.width, wanted)
     console.print(table)
     if rows.num_rows > _SHOWN_ROWS:
         console.print(
@@ -111,26 +122,69 @@ def _say_what_is_stored(engine: Engine) -> None:
         )
 
 
+def _with_distinct_names(rows: pa.Table) -> pa.Table:
+    """Tell columns of one name apart, such as two symbols of a join: rows are shown by name."""
+    seen: set[str] = set()
+    names = []
+    for column in rows.column_names:
+        name, number = column, 0
+        while name in seen:
+            number += 1
+            name = f"{column}_{number}"
+        seen.add(name)
+        names.append(name)
+    return rows.rename_columns(names)
+
+
+def _check_output(output: Path) -> None:
+    if output.suffix not in _ENDINGS:
+        raise UsageError(
+            what=f"Cannot tell what to write to {output}",
+            why=f"its name ends in none of {', '.join(_ENDINGS)}",
+            next_step="Give it one of these endings.",
+        )
+    if output.is_dir() or not output.absolute().parent.is_dir():
+        raise UsageError(
+            what=f"Cannot write {output}",
+            why="it is a directory" if output.is_dir() else "its directory does not exist",
+            next_step="Give the path of a file in a directory that exists.",
+        )
+
+
 def _write(rows: pa.Table, output: Path) -> None:
-    match output.suffix:
-        case ".csv":
-            pacsv.write_csv(rows, output)
-        case ".parquet":
-            pq.write_table(rows, output, compression="zstd")
-        case ".arrow":
-            with pa.OSFile(str(output), "wb") as sink, pa.ipc.new_file(sink, rows.schema) as writer:
-                writer.write_table(rows)
-        case _:
-            raise UsageError(
-                what=f"Cannot tell what to write to {output}",
-                why="its name ends in none of .csv, .parquet, .arrow",
-                next_step="Give it one of these endings.",
-            )
+    # Whole or not at all: what stood there before is kept until the new rows are written.
+    partial = output.with_name(output.name + ".partial")
+    try:
+        match output.suffix:
+            case ".csv":
+                pacsv.write_csv(rows, partial)
+            case ".parquet":
+                pq.write_table(rows, partial, compression="zstd")
+            case ".arrow":
+                with pa.OSFile(str(partial), "wb") as sink, pa.ipc.new_file(sink, rows.schema) as writer:
+                    writer.write_table(rows)
+        partial.replace(output)
+    except (OSError, pa.ArrowException) as error:
+        partial.unlink(missing_ok=True)
+        unfit = isinstance(error, pa.ArrowException)
+        raise UsageError(
+            what=f"Cannot write {output}",
+            why=str(error) if unfit else getattr(error, "strerror", None) or str(error),
+            next_step="Write .parquet or .arrow, or cast such columns to VARCHAR."
+            if unfit
+            else "Give the path of a file in a directory that can be written.",
+        ) from error
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(name): _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
     if isinstance(value, datetime | date):
         return value.isoformat()
+    if isinstance(value, bytes):
+        return value.hex()
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value if isinstance(value, int | float | str | bool | None) else str(value)
@@ -142,5 +196,17 @@ def _shown(value: Any) -> str:
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="auto").replace("+00:00", "Z")
     if isinstance(value, float):
+        if 0 < abs(value) < 1:
+            return f"{value:.6g}"
         return f"{value:,.4f}".rstrip("0").rstrip(".")
     return str(value)
+
+
+def _printable(text: str) -> str:
+    """Replace what would steer the terminal: a symbol comes from strangers."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
+        for char in text
+    )

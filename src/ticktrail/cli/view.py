@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -38,6 +38,9 @@ class Totals:
         Trades that came after their minute's bar had closed.
     lag
         Values in Kafka that persist has not taken yet.
+    unknown
+        What the feed's parser passed over, by label: kinds of messages and fields that it does not know,
+        symbols that were not asked for.
     """
 
     received: int
@@ -47,6 +50,7 @@ class Totals:
     late: int
     lag: int
     reconnects: int
+    unknown: dict[str, int]
     event_to_stored: LatencyHistogram
     recv_to_stored: LatencyHistogram
 
@@ -72,9 +76,18 @@ def totals_of(snapshots: dict[str, Snapshot]) -> Totals:
         late=total(bars, "ticktrail_bars_late_trades_total", interval="1m"),
         lag=int(persist.gauge("ticktrail_persist_lag_records")) if persist is not None else 0,
         reconnects=total(capture, "ticktrail_capture_reconnects_total"),
+        unknown=_passed_over(capture),
         event_to_stored=latency("ticktrail_persist_event_to_stored_seconds"),
         recv_to_stored=latency("ticktrail_persist_recv_to_stored_seconds"),
     )
+
+
+def _passed_over(capture: Snapshot | None) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for sample in capture.counters if capture is not None else ():
+        if sample.name == "ticktrail_capture_unknown_items_total":
+            counts[sample.labels["item"]] += int(sample.value)
+    return dict(counts.most_common())
 
 
 def milliseconds(histogram: LatencyHistogram, quantile: float) -> str:

@@ -2,7 +2,7 @@
 
 from ticktrail.config.load import Loaded, Row, describe, load
 from ticktrail.config.secret import Secret
-from ticktrail.config.section import Text, convert_section
+from ticktrail.config.section import Text, convert_section, unknown_setting
 from ticktrail.config.settings import (
     BarsSettings,
     CaptureSettings,
@@ -31,5 +31,6 @@ __all__ = [
     "convert_section",
     "describe",
     "load",
+    "unknown_setting",
     "wants_color",
 ]

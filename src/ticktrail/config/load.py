@@ -132,11 +132,12 @@ def _known(key: tuple[str, ...], entry: Entry) -> tuple[tuple[str, ...], Entry]:
     name = ".".join(key)
     if isinstance(entry.value, str) and "\0" in entry.value:
         raise mistyped_setting(name, "it has a NUL character", entry.origin)
+    is_feed = key[0] == "feeds" and len(key) == 2
     if key in _KEYS:
         if _PATH_NAME.search(key[-1]) and isinstance(entry.value, str):
             return key, Entry(Text(expanded(entry.value)) if entry.value else Text(), entry.origin)
         return key, entry
-    if key in _SECTIONS and not isinstance(entry.value, dict):
+    if (key in _SECTIONS or is_feed) and not isinstance(entry.value, dict):
         raise mistyped_setting(name, f"expected a table, got {type_name(entry.value)}", entry.origin)
     in_feeds = key[0] == "feeds"
     base = (*key[:-1], key[-1].removesuffix("_file"))

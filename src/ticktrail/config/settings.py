@@ -75,7 +75,7 @@ class KafkaSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     tls_certificate_file: str = ""
     tls_key_file: str = ""
     retention_hours: Count = 168
-    linger_ms: Milliseconds = 2.0
+    linger_ms: Milliseconds = 5.0
 
     def __post_init__(self) -> None:
         if self.replication_factor == 0:
@@ -145,8 +145,8 @@ class StackSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
         How long a server may take until it answers.
     """
 
-    data_dir: str = platformdirs.user_data_dir("ticktrail", appauthor=False)
-    cache_dir: str = platformdirs.user_cache_dir("ticktrail", appauthor=False)
+    data_dir: Name = platformdirs.user_data_dir("ticktrail", appauthor=False)
+    cache_dir: Name = platformdirs.user_cache_dir("ticktrail", appauthor=False)
     kafka_port: Port = 0
     cassandra_port: Port = 0
     kafka_memory_mib: Annotated[int, msgspec.Meta(ge=256, le=1_000_000)] = 750
@@ -172,7 +172,7 @@ class CaptureSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields
 
     queue_frames_max: Count = 10_000
     queue_bytes_max: Count = 64 * 1024 * 1024
-    batch_ms: Milliseconds = 5.0
+    batch_ms: Milliseconds = 10.0
     heartbeat_ms: Annotated[int, msgspec.Meta(ge=1, le=60_000)] = 250
     reconnect_delay_ms_max: Annotated[int, msgspec.Meta(ge=1, le=3_600_000)] = 30_000
 

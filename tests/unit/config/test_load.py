@@ -128,7 +128,7 @@ def test_a_feed_reads_text_by_its_own_types() -> None:
 
 
 def test_a_feed_that_is_no_table() -> None:
-    assert failure("[feeds]\nalpaca = 3\n").key == "feeds"
+    assert failure("[feeds]\nalpaca = 3\n").key == "feeds.alpaca"
 
 
 # --- secrets -----------------------------------------------------------------------------------------

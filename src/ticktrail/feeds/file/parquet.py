@@ -132,6 +132,13 @@ def open_parquet(path: Path, settings: FileSettings) -> ParquetSource:
             head = file.read(_TAG_BYTES)
     except (*READ_ERRORS, pa.ArrowException) as error:
         raise unreadable(path, error) from error
+    if len(set(schema.names)) < len(schema.names):
+        raise FileFormatError(
+            what=f"Cannot read the columns of {path}",
+            why="two of them have one name",
+            next_step="Rename or drop one of the two.",
+            path=str(path),
+        )
     layout = find_layout(schema.names, settings, str(path))
     name = layout.columns["ts_event_ns"]
     _check_time_type(path, name, schema.field(name).type, layout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +91,11 @@ def demo_command(
         return 0 if outcome.is_good else 1
     finally:
         if not endpoints.already_running:
+            # From here on Ctrl-C would only leave the stopping to the watcher, and its end unseen.
+            handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
             with console.status("Stopping Kafka and Cassandra …"):
                 stack.down()
+            signal.signal(signal.SIGINT, handler)
             console.print("Nothing is left running.")
 
 

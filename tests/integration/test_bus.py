@@ -385,9 +385,12 @@ def test_errors_of_callbacks_are_not_swallowed(kafka: KafkaSettings, topic: str)
 def test_a_tail_shows_all_from_the_start_and_what_comes(kafka: KafkaSettings, topic: str) -> None:
     produce(kafka, topic, [b"a", b"b"], key=b"k")
     with Tail(kafka, topic, from_start=True) as values:
-        assert list(islice(values, 2)) == [b"a", b"b"]
+        assert [each.value for each in islice(values, 2)] == [b"a", b"b"]
         produce(kafka, topic, [b"c"])
-        assert next(values) == b"c"
+        assert next(values) == (b"c", {})
+        producer = Producer(kafka, SystemClock())
+        producer.send_to_partition(topic, 0, b"d", {"reason": b"bad\xff"})
+        assert next(values) == (b"d", {"reason": "bad\ufffd"})
 
 
 def test_a_tail_of_nothing_is_refused(kafka: KafkaSettings) -> None:

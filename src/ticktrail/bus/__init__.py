@@ -5,7 +5,7 @@ from ticktrail.bus.client import MESSAGE_BYTES_MAX
 from ticktrail.bus.consumer import Consumer, Partition, PartitionBatch, Position
 from ticktrail.bus.partitioner import partition_of
 from ticktrail.bus.producer import Producer
-from ticktrail.bus.tail import Tail
+from ticktrail.bus.tail import Tail, Tailed
 from ticktrail.bus.topics import Topics, message_key
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Position",
     "Producer",
     "Tail",
+    "Tailed",
     "Topics",
     "ensure_topics",
     "message_key",

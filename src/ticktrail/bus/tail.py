@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from types import TracebackType
+from typing import NamedTuple
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaException, TopicPartition
 from confluent_kafka import Consumer as _Consumer
@@ -14,10 +15,17 @@ from ticktrail.bus.client import client_config, translated
 from ticktrail.config import KafkaSettings
 from ticktrail.errors import SchemaMismatch
 
-__all__ = ["Tail"]
+__all__ = ["Tail", "Tailed"]
 
 _POLL_S = 0.2
 _RECORDS_MAX = 1_000
+
+
+class Tailed(NamedTuple):
+    """A value, and what was written beside it: of dead letters where they come from, and why they are."""
+
+    value: bytes
+    headers: dict[str, str]
 
 
 class Tail:
@@ -52,7 +60,7 @@ class Tail:
         )
         self._consumer.assign([TopicPartition(topic, number, start) for number in range(count)])
 
-    def __enter__(self) -> Iterator[bytes]:
+    def __enter__(self) -> Iterator[Tailed]:
         return self._values()
 
     def __exit__(
@@ -60,10 +68,13 @@ class Tail:
     ) -> None:
         self._consumer.close()
 
-    def _values(self) -> Iterator[bytes]:
+    def _values(self) -> Iterator[Tailed]:
         while True:
             for message in self._consumer.consume(_RECORDS_MAX, _POLL_S):
                 trouble = message.error()
                 if trouble is not None:
                     raise translated(KafkaException(trouble), self._address)
-                yield message.value() or b""
+                headers = {
+                    name: (value or b"").decode("utf-8", "replace") for name, value in message.headers() or ()
+                }
+                yield Tailed(message.value() or b"", headers)

@@ -83,8 +83,9 @@ def main(arguments: list[str] | None = None) -> None:
         click.secho(f"Error: {error}", fg="red", err=True)
         sys.exit(_exit_code(error))
     except OSError as error:  # a full disk, a directory that may not be written: no fault of the program
-        what = f"Cannot go on because of {error.filename}" if error.filename else "Cannot go on"
-        click.secho(f"Error: {what}: {error.strerror or error}.", fg="red", err=True)
+        what = f"Cannot use {error.filename}" if error.filename else "The system refused"
+        step = "Check the path, its permissions, and the room on its disk."
+        click.secho(f"Error: {what}: {error.strerror or error}. {step}", fg="red", err=True)
         sys.exit(1)
     sys.exit(result if isinstance(result, int) else 0)
 

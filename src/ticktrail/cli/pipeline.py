@@ -18,6 +18,8 @@ from ticktrail.telemetry import Snapshot, read_snapshots, run_dir
 __all__ = ["Exchange", "Pipeline"]
 
 
+# Their metrics are served at the port of the settings and those after it, in this order.
+_STAGES = ("capture", "persist", "bars", "exchange")
 # A stage that reads from Kafka has set this gauge.
 _READY = {"persist": "ticktrail_persist_open_polls", "bars": "ticktrail_bars_lag_records"}
 _READY_TIMEOUT_NS = 60 * NS_PER_SECOND
@@ -98,7 +100,7 @@ class Pipeline:
             A stage cannot run.
         """
         for stage in _READY:
-            self.children.start(stage, stage, *self._passed_on)
+            self.children.start(stage, stage, *self._options(stage))
         # What came before they read would wait in Kafka, and show as latency that is none.
         self._wait_until_ready(stop)
         if stop.is_set():
@@ -110,7 +112,7 @@ class Pipeline:
         self._has_source = True
         self.children.start(
             "capture",
-            *("capture", "--feed", self._feed, *self._subscription, *self._passed_on, *extra),
+            *("capture", "--feed", self._feed, *self._subscription, *self._options("capture"), *extra),
             is_finite=self._is_finite,
         )
 
@@ -168,6 +170,12 @@ class Pipeline:
         """End everything that still runs; name what had to be killed."""
         return self.children.stop("capture", "exchange") + self.children.stop()
 
+    def _options(self, stage: str) -> tuple[str, ...]:
+        """Give the settings of a stage: everybody's, but for the port, which only one can have."""
+        port = self._settings.telemetry.metrics_port
+        own = ("--set", f"telemetry.metrics_port={port + _STAGES.index(stage)}") if port else ()
+        return (*self._passed_on, *own)
+
     def _wait_until_ready(self, stop: threading.Event) -> None:
         deadline_ns = self._clock.monotonic_ns() + _READY_TIMEOUT_NS
         while self._clock.monotonic_ns() < deadline_ns and not stop.is_set():
@@ -198,7 +206,7 @@ class Pipeline:
         child = self.children.start(
             "exchange",
             *("exchange", "--symbols", str(exchange.symbols), "--rate", str(exchange.rate)),
-            *("--seed", str(exchange.seed), *log, *self._passed_on),
+            *("--seed", str(exchange.seed), *log, *self._options("exchange")),
             capture_output=True,
         )
         assert child.process is not None

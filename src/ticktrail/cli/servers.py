@@ -16,6 +16,7 @@ from rich.table import Table
 
 from ticktrail.cli.options import json_option, load_settings, settings_options
 from ticktrail.clock import NS_PER_SECOND, SystemClock
+from ticktrail.errors import StackError
 from ticktrail.stack import SERVERS, Endpoints, Stack
 from ticktrail.stack import Progress as StackProgress
 from ticktrail.telemetry import Reading, read_snapshots, run_dir
@@ -66,7 +67,9 @@ def _print_endpoints(endpoints: Endpoints, as_json: bool) -> None:
         return
     for notice in endpoints.notices:
         click.secho(notice, fg="yellow", err=True)
-    how = "were already running" if endpoints.already_running else f"answer after {endpoints.ready_s:.1f} s"
+    how = f"answer after {endpoints.ready_s:.1f} s"
+    if endpoints.already_running:
+        how = "answer" if endpoints.notices else "were already running"
     click.echo(f"Kafka {endpoints.kafka.version} and Cassandra {endpoints.cassandra.version} {how}.")
     click.echo(f"  Kafka      {endpoints.kafka_bootstrap}")
     click.echo(f"  Cassandra  {endpoints.cassandra.address}")
@@ -147,7 +150,9 @@ def _stage_row(reading: Reading) -> dict[str, Any]:
 @click.command("logs")
 @settings_options
 @click.argument("server", type=click.Choice(SERVERS))
-@click.option("-n", "lines", default=50, show_default=True, help="How many lines.")
+@click.option(
+    "-n", "lines", type=click.IntRange(min=0), default=50, show_default=True, help="How many lines."
+)
 @click.option("-f", "--follow", is_flag=True, help="Go on with new lines.")
 def logs_command(server: str, lines: int, follow: bool, **options: Any) -> None:
     """Show the last lines of a server's log.
@@ -155,5 +160,12 @@ def logs_command(server: str, lines: int, follow: bool, **options: Any) -> None:
     Example: ticktrail logs cassandra -n 100
     """
     settings = load_settings(**options).settings
-    for line in Stack(settings.stack, SystemClock()).logs(server, lines, follow_on=follow):
+    stack = Stack(settings.stack, SystemClock())
+    if not follow and not (path := stack.log_path(server)).exists():
+        raise StackError(
+            what=f"There is no log of {server} yet",
+            why=f"{path} does not exist",
+            next_step="Start the servers with `ticktrail up`, or give the --data-dir that they run in.",
+        )
+    for line in stack.logs(server, lines, follow_on=follow):
         click.echo(line)

@@ -17,6 +17,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from ticktrail.cli.options import json_option, load_settings, settings_options
+from ticktrail.cli.text import printable
 from ticktrail.config import Settings
 from ticktrail.errors import UsageError
 from ticktrail.query import Engine
@@ -91,13 +92,13 @@ def run_sql(settings: Settings, query: str, *, scan_all: bool = False) -> pa.Tab
 def print_table(rows: pa.Table) -> None:
     """Print rows for people."""
     # As `Text`, or square brackets and colons in names and values would be taken for rich's markup.
-    headers = (Column(header=Text(_printable(name))) for name in rows.column_names)
+    headers = (Column(header=Text(printable(name))) for name in rows.column_names)
     table = Table(*headers, box=None, header_style="bold")
     for index, field in enumerate(rows.schema):
         if pa.types.is_integer(field.type) or pa.types.is_floating(field.type):
             table.columns[index].justify = "right"
     for row in rows.slice(0, _SHOWN_ROWS).to_pylist():
-        table.add_row(*(Text(_printable(_shown(value))) for value in row.values()))
+        table.add_row(*(Text(printable(_shown(value))) for value in row.values()))
     console = Console()
     # Wider than the terminal is better than cut: a pager or a file shows it whole.
     wanted = console.measure(table, options=console.options.update(width=_WIDTH_MAX)).maximum
@@ -200,13 +201,3 @@ def _shown(value: Any) -> str:
             return f"{value:.6g}"
         return f"{value:,.4f}".rstrip("0").rstrip(".")
     return str(value)
-
-
-def _printable(text: str) -> str:
-    """Replace what would steer the terminal: a symbol comes from strangers."""
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
-        for char in text
-    )

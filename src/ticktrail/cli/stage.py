@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 
 from ticktrail.clock import Clock
 from ticktrail.config import Settings, wants_color
+from ticktrail.errors import UsageError
 from ticktrail.telemetry import MetricsServer, SnapshotWriter, configure_logging, run_dir
 
 __all__ = ["stage", "stop_with_parent"]
@@ -44,6 +46,11 @@ def stage(
     Yields
     ------
     The event that SIGINT and SIGTERM set.
+
+    Raises
+    ------
+    UsageError
+        Another process of this data directory has that name: their snapshots would replace each other.
     """
     telemetry = settings.telemetry
     configure_logging(
@@ -58,7 +65,9 @@ def stage(
 
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, halt)
-    writer = SnapshotWriter(run_dir(Path(settings.stack.data_dir)) / f"{name}.json", clock)
+    directory = run_dir(Path(settings.stack.data_dir))
+    lock = _claim(directory, name)
+    writer = SnapshotWriter(directory / f"{name}.json", clock)
     done = threading.Event()
 
     def write_snapshots() -> None:
@@ -76,6 +85,24 @@ def stage(
         writer.close(view())
         if server is not None:
             server.close()
+        os.close(lock)
+
+
+def _claim(directory: Path, name: str) -> int:
+    """Take the name for this process; the kernel frees that of one that dies."""
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = os.open(directory / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise UsageError(
+            what=f"A stage named {name} already runs in {directory.parent}",
+            why="one snapshot, of one process, belongs to each name",
+            next_step="Stop it (`ticktrail status` tells its process), give this one another --name, "
+            "or use another --data-dir.",
+        ) from None
+    return lock
 
 
 def stop_with_parent() -> None:

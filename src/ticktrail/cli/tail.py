@@ -8,8 +8,9 @@ from typing import Any
 import click
 import msgspec
 
-from ticktrail.bus import Tail, Topics
+from ticktrail.bus import Tail, Tailed, Topics
 from ticktrail.cli.options import load_settings, settings_options
+from ticktrail.cli.text import printable
 from ticktrail.codec import decode_record
 from ticktrail.errors import CodecError
 from ticktrail.model import Record
@@ -22,7 +23,7 @@ __all__ = ["tail_command"]
 @click.argument("topic")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 @click.option("--from-start", is_flag=True, help="Begin at the start of the log instead of its end.")
-@click.option("-n", "count", type=int, help="Stop after that many values.")
+@click.option("-n", "count", type=click.IntRange(min=1), help="Stop after that many values.")
 def tail_command(topic: str, as_json: bool, from_start: bool, count: int | None, **options: Any) -> None:
     """Print the values of a topic as they come.
 
@@ -43,13 +44,25 @@ def tail_command(topic: str, as_json: bool, from_start: bool, count: int | None,
             sys.stdout.flush()
 
 
-def _shown(value: bytes, as_json: bool) -> str:
-    try:
-        record: Record = decode_record(value).record
-    except CodecError as error:
-        shown: dict[str, Any] = {"undecodable": value.hex(), "reason": error.reason}
+def _shown(tailed: Tailed, as_json: bool) -> str:
+    shown: dict[str, Any]
+    if "reason" in tailed.headers:
+        shown = {"kind": "dead-letter", **tailed.headers, **_original(tailed.value)}
     else:
-        shown = {"kind": type(record).__name__.lower(), **msgspec.structs.asdict(record)}
+        try:
+            record: Record = decode_record(tailed.value).record
+        except CodecError as error:
+            shown = {"kind": "undecodable", "reason": error.reason, **_original(tailed.value)}
+        else:
+            shown = {"kind": type(record).__name__.lower(), **msgspec.structs.asdict(record)}
     if as_json:
         return msgspec.json.encode(shown).decode()
-    return "  ".join(f"{name}={value}" for name, value in shown.items())
+    return "  ".join(f"{name}={printable(str(value))}" for name, value in shown.items())
+
+
+def _original(value: bytes) -> dict[str, str]:
+    """Give bytes as text where they are some, else in hexadecimal."""
+    try:
+        return {"text": value.decode()}
+    except UnicodeDecodeError:
+        return {"hex": value.hex()}

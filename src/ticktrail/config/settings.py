@@ -154,6 +154,10 @@ class StackSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     java_home: str = ""
     start_timeout_s: Seconds = 120.0
 
+    def __post_init__(self) -> None:
+        if self.kafka_port and self.kafka_port == self.cassandra_port:
+            raise ValueError(f"stack.kafka_port and stack.cassandra_port are both {self.kafka_port}")
+
 
 class CaptureSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Feeds to Kafka.
@@ -226,7 +230,8 @@ class TelemetrySettings(_Section, frozen=True, kw_only=True, forbid_unknown_fiel
     log_level
         ``"debug"``, ``"info"``, ``"warning"`` or ``"error"``.
     metrics_port
-        Serves Prometheus on loopback; 0 does not.
+        Serves Prometheus on loopback; 0 does not. In a supervised run capture takes this port, and persist,
+        bars and the exchange those after it.
     """
 
     log_format: Literal["console", "json"] = "console"

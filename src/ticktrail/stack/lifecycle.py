@@ -98,7 +98,8 @@ class Stack:
             if len(running) == len(SERVERS):
                 known = read_endpoints(self._layout)
                 assert known is not None  # `_living` read it
-                return msgspec.structs.replace(known, already_running=True, notices=())
+                notices = tuple(self._other_ports(known))
+                return msgspec.structs.replace(known, already_running=True, notices=notices)
             return self._start_missing(running, progress, begun_ns, bound=bound)
 
     def down(self, progress: Progress = silent) -> DownReport:
@@ -153,6 +154,10 @@ class Stack:
             free_bytes=shutil.disk_usage(directory).free,
         )
 
+    def log_path(self, server: str) -> Path:
+        """Tell where a server logs, whether it has begun to or not."""
+        return self._layout.log_path(server)
+
     def logs(self, server: str, lines: int = 50, *, follow_on: bool = False) -> Iterator[str]:
         """Yield the last lines of a server's log.
 
@@ -176,7 +181,7 @@ class Stack:
                 why=f"the stack runs {' and '.join(SERVERS)}",
                 next_step=f"Try `ticktrail logs {SERVERS[0]}`.",
             )
-        path = self._layout.log_path(server)
+        path = self.log_path(server)
         yield from last_lines(path, lines)
         if follow_on:
             yield from follow(path, self._clock)
@@ -250,6 +255,16 @@ class Stack:
         ports = Ports(**chosen)
         write_ports(self._layout, ports)
         return ports
+
+    def _other_ports(self, known: Endpoints) -> Iterator[str]:
+        """Name the servers that run elsewhere than the settings say."""
+        given = {"kafka": self._settings.kafka_port, "cassandra": self._settings.cassandra_port}
+        for server in (known.kafka, known.cassandra):
+            if given[server.name] not in {0, server.port}:
+                yield (
+                    f"{server.name} keeps port {server.port}, as it runs already; "
+                    f"for {given[server.name]} stop it first with `ticktrail down`."
+                )
 
     def _living(self) -> dict[str, ServerEndpoint]:
         """Return the recorded servers whose very processes still run."""

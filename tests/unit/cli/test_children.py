@@ -32,7 +32,8 @@ if command == "stage":
     from ticktrail.cli.stage import stage, stop_with_parent
     from ticktrail.clock import SystemClock
     from ticktrail.config import Settings, StackSettings
-    with stage("one", Settings(stack=StackSettings(data_dir=sys.argv[4])), SystemClock()) as stop:
+    settings = Settings(stack=StackSettings(data_dir=sys.argv[4]))
+    with stage(f"stage-{os.getpid()}", settings, SystemClock()) as stop:
         stop_with_parent()
         print("pid", os.getpid(), flush=True)
         stop.wait(60)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
-from ticktrail.bus.client import MESSAGE_BYTES_MAX, client_config, translated
+from ticktrail.bus.client import MESSAGE_BYTES_MAX, new_client, translated
 from ticktrail.bus.topics import Topics
 from ticktrail.config import KafkaSettings
 from ticktrail.errors import SchemaMismatch
@@ -36,7 +36,7 @@ def ensure_topics(settings: KafkaSettings, extra: Iterable[str] = ()) -> None:
     topics = Topics.of(settings)
     whole = {topics.dead_letters, *extra}
     wanted = [*topics.records, *sorted(whole)]
-    admin = AdminClient(client_config(settings))
+    admin = new_client(AdminClient, settings)
     config = {
         "message.timestamp.type": "LogAppendTime",
         "retention.ms": str(settings.retention_hours * _HOUR_MS),
@@ -61,6 +61,7 @@ def ensure_topics(settings: KafkaSettings, extra: Iterable[str] = ()) -> None:
             future.result()
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                admin.poll(0)  # hands over the cause
                 raise translated(error, settings.bootstrap_servers) from error
     for name, count in partition_counts(settings, wanted).items():
         if count != settings.partitions:
@@ -74,10 +75,11 @@ def ensure_topics(settings: KafkaSettings, extra: Iterable[str] = ()) -> None:
 
 def partition_counts(settings: KafkaSettings, names: Iterable[str]) -> dict[str, int]:
     """Count the partitions of each topic; 0 where it does not exist."""
-    admin = AdminClient(client_config(settings))
+    admin = new_client(AdminClient, settings)
     try:
         found = admin.list_topics(timeout=_TIMEOUT_S).topics
     except KafkaException as error:
+        admin.poll(0)  # hands over the cause
         raise translated(error, settings.bootstrap_servers) from error
     return {name: len(found[name].partitions) if name in found else 0 for name in names}
 
@@ -95,7 +97,7 @@ def uncommitted(settings: KafkaSettings, group: str, topics: Iterable[str]) -> i
         for name, count in partition_counts(settings, topics).items()
         for number in range(count)
     ]
-    admin = AdminClient(client_config(settings))
+    admin = new_client(AdminClient, settings)
     try:
         ends = {
             (at.topic, at.partition): future.result().offset

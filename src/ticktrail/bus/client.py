@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
 
+from ticktrail.clock import NS_PER_SECOND, SystemClock
 from ticktrail.config import KafkaSettings
 from ticktrail.errors import ConfigError, Overloaded, RecordsLost, SchemaMismatch, TicktrailError, Unreachable
 from ticktrail.telemetry import get_logger
 
-__all__ = ["MESSAGE_BYTES_MAX", "client_config", "translated"]
+__all__ = ["MESSAGE_BYTES_MAX", "new_client", "translated"]
+
+Client = TypeVar("Client")
 
 _log = get_logger("bus")
 
@@ -38,7 +42,46 @@ _AWAY = {
 }
 
 
-def client_config(settings: KafkaSettings) -> dict[str, Any]:
+# librdkafka reports the same outage dozens of times a second.
+_REPORT_AGAIN_NS = 10 * NS_PER_SECOND
+# Address → why it was last out of reach: "connection refused" is said to the reporter only, while the call
+# that fails says "transport failure". As many entries as clusters that this process speaks to.
+_causes: dict[str, KafkaError] = {}
+# Where nobody has set up logging, Python would print librdkafka's own lines beside our errors.
+logging.getLogger("librdkafka").addHandler(logging.NullHandler())
+
+
+def new_client(
+    make: Callable[[dict[str, Any]], Client], settings: KafkaSettings, more: dict[str, Any] | None = None
+) -> Client:
+    """Make a client of librdkafka.
+
+    Parameters
+    ----------
+    make
+        The client's class.
+    more
+        Of its configuration, besides how to reach Kafka.
+
+    Raises
+    ------
+    ConfigError
+        No Kafka is known, or librdkafka cannot begin with these settings: a certificate that cannot be read,
+        a mechanism that it does not have.
+    """
+    try:
+        return make(_client_config(settings) | (more or {}))
+    except KafkaException as error:
+        raise ConfigError(
+            what="Kafka cannot be spoken to as the settings say",
+            why=error.args[0].str(),
+            next_step="Check the [kafka] settings: security_protocol, sasl_mechanism, user, password, tls_*.",
+            key="kafka",
+            source="settings",
+        ) from error
+
+
+def _client_config(settings: KafkaSettings) -> dict[str, Any]:
     """Build the part of librdkafka's configuration that says how to reach Kafka.
 
     Raises
@@ -57,7 +100,7 @@ def client_config(settings: KafkaSettings) -> dict[str, Any]:
     config: dict[str, Any] = {
         "bootstrap.servers": settings.bootstrap_servers,
         "security.protocol": settings.security_protocol,
-        "error_cb": _report,
+        "error_cb": _Reporter(settings.bootstrap_servers),
         "logger": logging.getLogger("librdkafka"),
         # Reconnecting at once to a broker that restarts spares most of the outage; the cap keeps it polite.
         "reconnect.backoff.ms": 50,
@@ -78,6 +121,8 @@ def client_config(settings: KafkaSettings) -> dict[str, Any]:
 def translated(error: KafkaError | KafkaException, address: str) -> TicktrailError:
     """Say librdkafka's error in ticktrail's terms."""
     cause = error.args[0] if isinstance(error, KafkaException) else error
+    if cause.code() in _AWAY:
+        cause = _causes.get(address, cause)
     code, why = cause.code(), cause.str()
     if code in _REFUSED:
         return ConfigError(
@@ -111,6 +156,18 @@ def translated(error: KafkaError | KafkaException, address: str) -> TicktrailErr
     return Overloaded(what=f"Kafka at {address} did not carry out the request", why=why, service="Kafka")
 
 
-def _report(error: KafkaError) -> None:
-    # librdkafka reconnects by itself; runners see lasting trouble as their own time-outs.
-    _log.warning("kafka.error", code=error.name(), detail=error.str())
+class _Reporter:
+    """Logs what a client meets while it reconnects by itself; runners see lasting trouble as time-outs."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._clock = SystemClock()
+        self._due_ns: dict[str, int] = {}
+
+    def __call__(self, error: KafkaError) -> None:
+        if error.code() in (_AWAY | _REFUSED) - {KafkaError._ALL_BROKERS_DOWN}:
+            _causes[self._address] = error
+        now_ns = self._clock.monotonic_ns()
+        if now_ns >= self._due_ns.get(error.name(), now_ns):
+            self._due_ns[error.name()] = now_ns + _REPORT_AGAIN_NS
+            _log.warning("kafka.error", code=error.name(), detail=error.str())

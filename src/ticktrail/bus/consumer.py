@@ -15,7 +15,7 @@ import numpy.typing as npt
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka import Consumer as _Consumer
 
-from ticktrail.bus.client import client_config, translated
+from ticktrail.bus.client import new_client, translated
 from ticktrail.config import KafkaSettings
 
 __all__ = ["Consumer", "Partition", "PartitionBatch", "Position"]
@@ -100,9 +100,10 @@ class Consumer:
         self._on_revoked = on_revoked
         self._begins: dict[Partition, int] = {}
         self._is_paused = False
-        self._consumer = _Consumer(
-            client_config(settings)
-            | {
+        self._consumer = new_client(
+            _Consumer,
+            settings,
+            {
                 "group.id": group,
                 "group.protocol": "consumer",
                 "enable.auto.commit": False,
@@ -112,7 +113,7 @@ class Consumer:
                 "fetch.wait.max.ms": _FETCH_WAIT_MS,
                 "fetch.min.bytes": _FETCH_BYTES_MIN,
                 "queued.max.messages.kbytes": _QUEUED_KIB_MAX,
-            }
+            },
         )
         self._consumer.subscribe(
             list(topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from confluent_kafka import KafkaError, KafkaException, Message
 from confluent_kafka import Producer as _Producer
 
-from ticktrail.bus.client import MESSAGE_BYTES_MAX, client_config, translated
+from ticktrail.bus.client import MESSAGE_BYTES_MAX, new_client, translated
 from ticktrail.clock import NS_PER_SECOND, Clock
 from ticktrail.config import KafkaSettings
 from ticktrail.errors import Unreachable
@@ -46,9 +46,10 @@ class Producer:
         self._error: KafkaError | None = None
         self._lock = threading.Lock()
         self._deadline_ns: int | None = None
-        self._producer = _Producer(
-            client_config(settings)
-            | {
+        self._producer = new_client(
+            _Producer,
+            settings,
+            {
                 "enable.idempotence": True,
                 "acks": "all",
                 "compression.type": "lz4",
@@ -61,7 +62,7 @@ class Producer:
                 # Only failures are of interest; a callback per acknowledged value would cost more than it.
                 "delivery.report.only.error": True,
                 "on_delivery": self._delivered,
-            }
+            },
         )
 
     def send(self, topic: str, keys: Sequence[bytes | None], values: Sequence[bytes]) -> None:

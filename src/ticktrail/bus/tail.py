@@ -11,7 +11,7 @@ from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaException, TopicP
 from confluent_kafka import Consumer as _Consumer
 
 from ticktrail.bus.admin import partition_counts
-from ticktrail.bus.client import client_config, translated
+from ticktrail.bus.client import new_client, translated
 from ticktrail.config import KafkaSettings
 from ticktrail.errors import SchemaMismatch
 
@@ -53,10 +53,11 @@ class Tail:
                 next_step="Start a feed with `ticktrail run`, or see the names with `ticktrail tail --help`.",
             )
         start = OFFSET_BEGINNING if from_start else OFFSET_END
-        self._consumer = _Consumer(
-            client_config(settings)
+        self._consumer = new_client(
+            _Consumer,
+            settings,
             # A group's name is demanded, but without subscription and commits the broker never hears it.
-            | {"group.id": f"tail-{uuid.uuid4()}", "enable.auto.commit": False, "fetch.wait.max.ms": 50}
+            {"group.id": f"tail-{uuid.uuid4()}", "enable.auto.commit": False, "fetch.wait.max.ms": 50},
         )
         self._consumer.assign([TopicPartition(topic, number, start) for number in range(count)])
 

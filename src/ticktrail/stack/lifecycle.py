@@ -29,7 +29,7 @@ from ticktrail.stack.java import find_java
 from ticktrail.stack.kafka import plan_kafka, write_kafka_config
 from ticktrail.stack.lock import JarLock, load_lock
 from ticktrail.stack.logs import follow, last_lines
-from ticktrail.stack.ports import choose_port, demand_port
+from ticktrail.stack.ports import choose_port, demand_port, is_free
 from ticktrail.stack.process import live_process, spawn_watcher, watchers
 from ticktrail.stack.progress import Progress, silent
 from ticktrail.stack.server import Layout, Ports, ServerPlan
@@ -53,6 +53,7 @@ __all__ = ["SERVERS", "Stack"]
 SERVERS = ("kafka", "cassandra")
 PROBES = {"kafka": kafka_answers, "cassandra": cassandra_answers}
 LOCK_POLL_S = 0.05
+PORT_WAIT_NS = NS_PER_SECOND
 
 
 class Stack:
@@ -251,6 +252,7 @@ class Stack:
                 chosen[field] = demand_port(given[field], titles[server], f"stack.{field}_port")
             else:
                 taken = {port for port in (*given.values(), *chosen.values()) if port}
+                self._wait_for_port(last)
                 chosen[field] = choose_port(last, taken)
         ports = Ports(**chosen)
         write_ports(self._layout, ports)
@@ -265,6 +267,12 @@ class Stack:
                     f"{server.name} keeps port {server.port}, as it runs already; "
                     f"for {given[server.name]} stop it first with `ticktrail down`."
                 )
+
+    def _wait_for_port(self, port: int) -> None:
+        """Let the port of a server that was killed come free: its threads may still be ending."""
+        deadline_ns = self._clock.monotonic_ns() + PORT_WAIT_NS
+        while port and not is_free(port) and self._clock.monotonic_ns() < deadline_ns:
+            self._clock.wait(threading.Event(), LOCK_POLL_S)
 
     def _living(self) -> dict[str, ServerEndpoint]:
         """Return the recorded servers whose very processes still run."""

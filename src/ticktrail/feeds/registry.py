@@ -82,15 +82,17 @@ class FeedEntry:
 def make_sim_feed(settings: Mapping[str, Any], subscription: Subscription, clock: Clock) -> Feed:
     """Make the feed that reads the simulated exchange: Alpaca's, dialling ``feeds.sim.url``.
 
-    ``[feeds.sim]`` also holds the exchange's own settings, which the exchange itself checks.
+    ``[feeds.sim]`` also holds the exchange's own settings. They are checked here too, so that a slip in a
+    name is not taken for one of them.
 
     Raises
     ------
     ConfigError
-        There is no URL, or a setting is of the wrong type.
+        There is no URL, or a setting is unknown or of the wrong type.
     """
     # Here, not at the top: naming a feed must not import a vendor.
     from ticktrail.feeds.alpaca.feed import make_feed  # noqa: PLC0415
+    from ticktrail.feeds.sim import read_settings  # noqa: PLC0415
 
     if not settings.get("url"):
         raise ConfigError(
@@ -100,6 +102,7 @@ def make_sim_feed(settings: Mapping[str, Any], subscription: Subscription, clock
             key="feeds.sim.url",
             source="the settings",
         )
+    read_settings(settings)
     mine = {name: settings[name] for name in _SIM_CLIENT_SETTINGS if name in settings}
     # The exchange quotes shares whatever its date, and admits anyone with its default key.
     defaults = {"key": "sim", "secret": "sim", "quote_size_unit": 1}

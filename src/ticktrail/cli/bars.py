@@ -28,7 +28,11 @@ def bars_command(stage_name: str | None, is_child: bool, **options: Any) -> None
     clock = SystemClock()
     shown: list[BarRunner] = []
     with stage(
-        stage_name or "bars", settings, clock, lambda: {"forming": shown[0].forming() if shown else []}
+        "bars",
+        settings,
+        clock,
+        lambda: {"forming": shown[0].forming() if shown else []},
+        name=stage_name,
     ) as stop:
         if is_child:
             stop_with_parent()

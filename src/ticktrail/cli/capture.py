@@ -34,11 +34,11 @@ def capture_command(
     """
     settings = load_settings(**options).settings
     subscription = Subscription(symbols=_listed(symbols), kinds=_listed(kinds))
-    asyncio.run(_capture(settings, feed_name, subscription, stage_name or "capture", is_child))
+    asyncio.run(_capture(settings, feed_name, subscription, stage_name, is_child))
 
 
 async def _capture(
-    settings: Settings, feed_name: str, subscription: Subscription, stage_name: str, is_child: bool
+    settings: Settings, feed_name: str, subscription: Subscription, stage_name: str | None, is_child: bool
 ) -> None:
     clock = SystemClock()
     loop = asyncio.get_running_loop()
@@ -47,7 +47,7 @@ async def _capture(
     def halt() -> None:
         loop.call_soon_threadsafe(ended.set)
 
-    with stage(stage_name, settings, clock, on_stop=halt):
+    with stage("capture", settings, clock, on_stop=halt, name=stage_name):
         if is_child:
             stop_with_parent()
         make = get(feed_name).load()

@@ -85,6 +85,8 @@ class Children:
 
     Attributes
     ----------
+    stages
+        Process → stage, also of those that have ended.
     restarts
         Stage → how often it was started again, also of those that are stopped.
     failures
@@ -98,6 +100,7 @@ class Children:
         self._log_dir = log_dir
         self._clock = clock
         self._children: list[Child] = []
+        self.stages: dict[int, str] = {}
         self.restarts: Counter[str] = Counter()
         self.failures: list[StageFailed] = []
         self.is_patient = False
@@ -238,6 +241,7 @@ class Children:
             child.process = subprocess.Popen(  # noqa: S603  (our own program)
                 command, stdin=subprocess.PIPE, stdout=stdout, stderr=log, start_new_session=True
             )
+        self.stages[child.process.pid] = child.name
         child.started_ns = self._clock.monotonic_ns()
         child.restart_at_ns = None
 

@@ -86,7 +86,7 @@ def child_options(function: F) -> F:
             click.secho(f"Error: {error}", fg="red", err=True)
             sys.exit(EXIT_TRANSIENT if isinstance(error, Transient) else EXIT_TERMINAL)
 
-    name = click.option("--name", "stage_name", help="Name in `status`, for a second process of a stage.")
+    name = click.option("--name", "stage_name", help="Name in `status`; by default persist, persist-2 …")
     child = click.option("--stop-with-parent", "is_child", is_flag=True, hidden=True)
     return name(child(cast("F", run)))
 

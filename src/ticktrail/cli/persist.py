@@ -26,7 +26,7 @@ def persist_command(stage_name: str | None, is_child: bool, **options: Any) -> N
     """
     settings = load_settings(**options).settings
     clock = SystemClock()
-    with stage(stage_name or "persist", settings, clock) as stop:
+    with stage("persist", settings, clock, name=stage_name) as stop:
         if is_child:
             stop_with_parent()
         ensure_topics(settings.kafka)

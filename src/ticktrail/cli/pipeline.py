@@ -124,12 +124,13 @@ class Pipeline:
         """
         for reading in read_snapshots(self._run_dir, self._clock):
             word = reading.snapshot
-            if word.started_ns < self._started_ns:
-                continue  # of an earlier run
-            last = self._newest.get(word.name)
+            stage = self.children.stages.get(word.pid)
+            if stage is None or word.started_ns < self._started_ns:
+                continue  # of somebody else's, or of an earlier run
+            last = self._newest.get(stage)
             if last is not None and last.pid != word.pid:
-                self._past[word.name] = _joined(self._past.get(word.name), last)
-            self._newest[word.name] = word
+                self._past[stage] = _joined(self._past.get(stage), last)
+            self._newest[stage] = word
         return {name: _joined(self._past.get(name), word) for name, word in self._newest.items()}
 
     def stop_capture(self, stop: threading.Event) -> None:

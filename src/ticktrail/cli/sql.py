@@ -165,16 +165,16 @@ def _write(rows: pa.Table, output: Path) -> None:
                 with pa.OSFile(str(partial), "wb") as sink, pa.ipc.new_file(sink, rows.schema) as writer:
                     writer.write_table(rows)
         partial.replace(output)
-    except (OSError, pa.ArrowException) as error:
+    except pa.ArrowException as error:
         partial.unlink(missing_ok=True)
-        unfit = isinstance(error, pa.ArrowException)
         raise UsageError(
             what=f"Cannot write {output}",
-            why=str(error) if unfit else getattr(error, "strerror", None) or str(error),
-            next_step="Write .parquet or .arrow, or cast such columns to VARCHAR."
-            if unfit
-            else "Give the path of a file in a directory that can be written.",
+            why=str(error),
+            next_step="Write .parquet or .arrow, or cast such columns to VARCHAR.",
         ) from error
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror or str(error), str(output)) from error
 
 
 def _plain(value: Any) -> Any:

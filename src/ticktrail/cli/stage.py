@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import signal
 import sys
@@ -26,22 +27,26 @@ View = Callable[[], Mapping[str, Any]]
 
 @contextmanager
 def stage(
-    name: str,
+    kind: str,
     settings: Settings,
     clock: Clock,
     view: View = dict,
     on_stop: Callable[[], None] = lambda: None,
+    name: str | None = None,
 ) -> Iterator[threading.Event]:
     """Prepare the process for a stage's work, and say the last word after it.
 
     Parameters
     ----------
-    name
-        ``"persist"``; also the name of its snapshot.
+    kind
+        ``"persist"``.
     view
         The stage's own part of the snapshot.
     on_stop
         Called from the signal handler, for work that does not watch the event.
+    name
+        Of the process and its snapshot; by default the kind, or the first of ``persist-2``, ``persist-3`` …
+        that no other process of this data directory has.
 
     Yields
     ------
@@ -50,7 +55,7 @@ def stage(
     Raises
     ------
     UsageError
-        Another process of this data directory has that name: their snapshots would replace each other.
+        Another process of this data directory has the name given: their snapshots would replace each other.
     """
     telemetry = settings.telemetry
     configure_logging(
@@ -66,7 +71,7 @@ def stage(
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, halt)
     directory = run_dir(Path(settings.stack.data_dir))
-    lock = _claim(directory, name)
+    name, lock = _claim(directory, name) if name else _claim_free(directory, kind)
     writer = SnapshotWriter(directory / f"{name}.json", clock)
     done = threading.Event()
 
@@ -88,20 +93,34 @@ def stage(
         os.close(lock)
 
 
-def _claim(directory: Path, name: str) -> int:
-    """Take the name for this process; the kernel frees that of one that dies."""
+def _claim(directory: Path, name: str) -> tuple[str, int]:
+    lock = _locked(directory, name)
+    if lock is None:
+        raise UsageError(
+            what=f"A stage named {name} already runs in {directory.parent}",
+            why="one snapshot, of one process, belongs to each name",
+            next_step="Stop it (`ticktrail status` tells its process), or leave --name out.",
+        )
+    return name, lock
+
+
+def _claim_free(directory: Path, kind: str) -> tuple[str, int]:
+    for number in itertools.count(1):
+        name = kind if number == 1 else f"{kind}-{number}"
+        if (lock := _locked(directory, name)) is not None:
+            return name, lock
+    raise AssertionError
+
+
+def _locked(directory: Path, name: str) -> int | None:
+    """Take the name for this process, unless another has it; the kernel frees that of one that dies."""
     directory.mkdir(parents=True, exist_ok=True)
     lock = os.open(directory / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(lock)
-        raise UsageError(
-            what=f"A stage named {name} already runs in {directory.parent}",
-            why="one snapshot, of one process, belongs to each name",
-            next_step="Stop it (`ticktrail status` tells its process), give this one another --name, "
-            "or use another --data-dir.",
-        ) from None
+        return None
     return lock
 
 

@@ -16,6 +16,7 @@ import structlog
 from ticktrail.cli.stage import stage
 from ticktrail.clock import SystemClock
 from ticktrail.config import Settings, StackSettings, TelemetrySettings
+from ticktrail.errors import UsageError
 from ticktrail.telemetry import run_dir
 
 
@@ -58,3 +59,25 @@ def test_the_last_word_is_said_also_after_an_error(tmp_path: Path) -> None:
         work()
     content = json.loads((run_dir(tmp_path) / "one.json").read_text())
     assert "broken" in json.dumps(content)
+
+
+def test_processes_of_a_stage_take_the_first_free_name(tmp_path: Path) -> None:
+    options = settings(tmp_path), SystemClock()
+    with stage("one", *options), stage("one", *options):
+        with stage("one", *options):
+            pass
+        with stage("one", *options):  # the third name is free again
+            pass
+    assert {path.stem for path in run_dir(tmp_path).glob("*.json")} == {"one", "one-2", "one-3"}
+
+
+def test_a_name_that_was_given_belongs_to_one_process(tmp_path: Path) -> None:
+    options = settings(tmp_path), SystemClock()
+    with (
+        stage("one", *options, name="mine"),
+        pytest.raises(UsageError, match="mine already runs"),
+        stage("one", *options, name="mine"),
+    ):
+        pass
+    with stage("one", *options, name="mine"):
+        pass

@@ -112,13 +112,14 @@ class Poll:
             # The log's own time orders all writes of a row, and a replay of the log writes the same again.
             write_ts_us = self._append_ts_ms[rows] * _US_PER_MS
             yield Write(table=TABLE_OF[record], columns=columns, rows=rows, write_ts_us=write_ts_us)
-            if record in _LATEST and len(newest := newest_per_symbol(columns)):
+            if record in _LATEST and len(newest := newest_per_symbol(columns, write_ts_us * _NS_PER_US)):
                 # Event time decides here, so that late and replayed records never hide newer ones.
+                ts_event_us = columns["ts_event_ns"][newest] // _NS_PER_US
                 yield Write(
                     table=_LATEST[record],
-                    columns=newest,
+                    columns=columns.take(newest),
                     rows=np.zeros(len(newest), dtype=np.int64),
-                    write_ts_us=newest["ts_event_ns"] // _NS_PER_US,
+                    write_ts_us=np.minimum(ts_event_us, write_ts_us[newest]),
                     is_copy=True,
                 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,13 +45,24 @@ def test_the_highest_time_and_id_wins(rows: list[tuple[str, str, int, int, bool]
             before = newest.get(key)
             if before is None or (trade.ts_ns, trade.event_id) >= (before.ts_ns, before.event_id):
                 newest[key] = trade
-    found = newest_per_symbol(Columns.from_records(Trade, trades)).to_records()
+    columns = Columns.from_records(Trade, trades)
+    known_ns = np.full(len(trades), 10)
+    found = columns.take(newest_per_symbol(columns, known_ns)).to_records()
     assert {(each.feed, each.symbol): each for each in found} == newest
     assert len(found) == len(newest)
 
 
-def test_every_quote_counts() -> None:
+def quote_of(ts_ns: int, event_id: int) -> Quote:
     sizes = dict.fromkeys(("bid_price", "bid_size", "ask_price", "ask_size"), 0.0)
-    times = dict.fromkeys(("ts_ns", "ts_event_ns", "ts_recv_ns"), 1)
-    quote = Quote(feed="f", symbol="A", day=1, event_id=1, flags=0, **sizes, **times)  # type: ignore[arg-type]
-    assert newest_per_symbol(Columns.from_records(Quote, [quote])).to_records() == [quote]
+    times = dict.fromkeys(("ts_ns", "ts_event_ns", "ts_recv_ns"), ts_ns)
+    return Quote(feed="f", symbol="A", day=1, event_id=event_id, flags=0, **sizes, **times)  # type: ignore[arg-type]
+
+
+def test_every_quote_counts() -> None:
+    columns = Columns.from_records(Quote, [quote_of(1, 1)])
+    assert newest_per_symbol(columns, np.array([2])).tolist() == [0]
+
+
+def test_a_time_in_the_future_counts_as_when_it_was_known() -> None:
+    columns = Columns.from_records(Quote, [quote_of(10**18, 1), quote_of(30, 2), quote_of(25, 3)])
+    assert newest_per_symbol(columns, np.array([20, 30, 40])).tolist() == [1]

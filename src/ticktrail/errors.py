@@ -6,6 +6,7 @@
     ├── Transient                      may pass by itself: retry with capped, jittered backoff
     │   ├── Unreachable                a server does not answer, or the connection to it broke
     │   ├── Overloaded                 a server answered that it cannot take the load now
+    │   ├── StoreRestarted             a server that had acknowledged writes was started again
     │   └── FeedDisconnected           a venue closed or dropped the feed's connection
     └── Terminal                       will fail again the same way: stop, tell the user
         ├── UsageError                 the command or call is wrong (exit code 2)
@@ -52,6 +53,7 @@ __all__ = [
     "SchemaMismatch",
     "StackError",
     "StageFailed",
+    "StoreRestarted",
     "Terminal",
     "TicktrailError",
     "Transient",
@@ -118,6 +120,13 @@ class Unreachable(Transient):
 @dataclass(kw_only=True, eq=False)
 class Overloaded(Transient):
     """A server answered that it cannot take the load now."""
+
+    service: str
+
+
+@dataclass(kw_only=True, eq=False)
+class StoreRestarted(Transient):
+    """A server that had acknowledged writes was started again, and may have forgotten the last of them."""
 
     service: str
 

@@ -10,12 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from ticktrail.bus import Partition, PartitionBatch, Position
-from ticktrail.errors import Overloaded, TicktrailError, Unreachable, WriteRejected
+from ticktrail.errors import Overloaded, StoreRestarted, TicktrailError, Unreachable, WriteRejected
 from ticktrail.model import Columns
 from ticktrail.store import Table
+from ticktrail.testing import FakeClock
 
 AWAY = Unreachable(what="the store is away", service="Cassandra", address="c:1")
 REFUSED = WriteRejected(what="the store refused the request", why="poison")
+
+LAG_NS = 1_500_000_000
 
 # Records of symbols that begin so are refused, and with them the whole request that they are in.
 POISON = "POISON"
@@ -31,9 +34,15 @@ class MemoryWriter:
         later call), ``"away"`` (a transient error), ``"away later"``. After the last all are stored.
     """
 
-    def __init__(self, outcomes: Iterable[str] = ()) -> None:
+    def __init__(self, outcomes: Iterable[str] = (), clock: FakeClock | None = None) -> None:
         self.outcomes = deque(outcomes)
         self.rows: dict[tuple[Any, ...], Any] = {}
+        self.is_restarted = False
+        self.clock = clock or FakeClock()
+        self._start_ns = self.clock.now_ns()
+        # Acknowledged rows that a restart would forget, with the time of the acknowledgement.
+        self._unsynced: dict[tuple[Any, ...], int] = {}
+        self._synced: set[tuple[Any, ...]] = set()
         self.submits = 0
         self._later: deque[Callable[[], None]] = deque()
 
@@ -54,6 +63,32 @@ class MemoryWriter:
         else:
             self._answer(outcome, lambda: self._store(table, columns, done))
 
+    def forget(self) -> None:
+        """Enter nothing in no catalogue."""
+
+    def restart(self) -> None:
+        """Die and come back without what was acknowledged in the last moments, and with no open answer."""
+        self.sync()
+        for key in self._unsynced:
+            if key not in self._synced:
+                del self.rows[key]
+        self._unsynced.clear()
+        self._later.clear()
+        self.is_restarted = True
+
+    def sync(self) -> int:
+        """Write to disk what is old enough; tell up to which time."""
+        until_ns = self.clock.now_ns() - LAG_NS
+        self._synced |= {
+            key for key, acknowledged_ns in self._unsynced.items() if acknowledged_ns <= until_ns
+        }
+        self._unsynced = {key: at for key, at in self._unsynced.items() if at > until_ns}
+        return until_ns
+
+    def _now_ns(self) -> int:
+        # The monotonic time, without a look at it, which moves some clocks.
+        return self.clock.now_ns() - self._start_ns
+
     def answer_one(self) -> None:
         """Let one answer come that was put off."""
         if self._later:
@@ -71,8 +106,28 @@ class MemoryWriter:
     ) -> None:
         if table.name != "latest":
             for record in columns.to_records():
-                self.rows[table.name, record.symbol, record.ts_ns, record.event_id] = record
+                key = (table.name, record.symbol, record.ts_ns, record.event_id)
+                self.rows[key] = record
+                self._unsynced[key] = self._now_ns()
         done(None)
+
+
+class MemoryProver:
+    """Stands for `ticktrail.store.SyncProver`, over a `MemoryWriter` with the same clock."""
+
+    lag_ns = LAG_NS
+
+    def __init__(self, writer: MemoryWriter) -> None:
+        self._writer = writer
+
+    def want(self) -> None:
+        """Need no thread."""
+
+    def proven_ns(self) -> int:
+        if self._writer.is_restarted:
+            self._writer.is_restarted = False
+            raise StoreRestarted(what="the store was started again", service="Cassandra")
+        return self._writer.sync()
 
 
 class MemoryConsumer:
@@ -106,6 +161,8 @@ class MemoryConsumer:
             self._rebalance()
         elif trouble == "error":
             raise Overloaded(what="Kafka did not carry out the request", service="Kafka")
+        elif trouble == "restart":
+            log.on_restart()
         self._assign()
         if self._is_paused:
             return []
@@ -165,7 +222,8 @@ class MemoryLog:
     Parameters
     ----------
     trouble
-        What happens at one poll after the other: ``""``, ``"rebalance"``, ``"error"``.
+        What happens at one poll after the other: ``""``, ``"rebalance"``, ``"error"``, ``"restart"`` (of the
+        store).
     """
 
     def __init__(
@@ -178,6 +236,7 @@ class MemoryLog:
         self.polls = 0
         self.taken = 0
         self.on_poll: Callable[[], None] = lambda: None
+        self.on_restart: Callable[[], None] = lambda: None
         self.on_commit: Callable[[Partition, int], None] = lambda partition, offset: None
 
     @property

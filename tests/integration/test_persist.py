@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ from ticktrail.model import (
     Trade,
 )
 from ticktrail.persist import Persist, metrics
-from ticktrail.store import Writer, connect, migrate
+from ticktrail.store import SyncProver, Writer, connect, migrate
 from ticktrail.telemetry import isolated_registry
 
 pytestmark = pytest.mark.servers
@@ -136,7 +136,8 @@ def persisting(settings: Settings) -> Iterator[threading.Event]:
 
     def run() -> None:
         try:
-            Persist(settings, Writer(session, 16), SystemClock(), stop).run()
+            with closing(SyncProver(session, SystemClock())) as prover:
+                Persist(settings, Writer(session, 16), prover, SystemClock(), stop).run()
         except BaseException as error:  # noqa: BLE001  (raised on the test's own thread)
             errors.append(error)
 

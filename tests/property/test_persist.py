@@ -14,7 +14,7 @@ from unittest import mock
 import msgspec
 import pytest
 from fakes.memory_producer import MemoryProducer
-from fakes.memory_store import POISON, MemoryConsumer, MemoryLog, MemoryWriter
+from fakes.memory_store import POISON, MemoryConsumer, MemoryLog, MemoryProver, MemoryWriter
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -24,7 +24,7 @@ from ticktrail.config import KafkaSettings, Settings
 from ticktrail.errors import CodecError, ConfigError, Unreachable
 from ticktrail.model import Heartbeat, Status, Trade
 from ticktrail.persist import Persist, metrics, runner
-from ticktrail.store import Writer
+from ticktrail.store import SyncProver, Writer
 from ticktrail.telemetry import isolated_registry
 from ticktrail.testing import FakeClock
 
@@ -91,7 +91,7 @@ def value(kind: str, number: int) -> bytes:
 kinds = st.sampled_from(["trade", "trade", "trade", "status", "heartbeat", "poison", "garbage"])
 logs = st.lists(st.lists(kinds, max_size=14), min_size=1, max_size=3)
 outcomes = st.lists(st.sampled_from(["stored", "later", "away", "away later"]), max_size=40)
-troubles = st.lists(st.sampled_from(["", "", "rebalance", "error"]), max_size=12)
+troubles = st.lists(st.sampled_from(["", "", "", "rebalance", "error", "restart"]), max_size=20)
 
 
 class World:
@@ -102,7 +102,8 @@ class World:
         self.writer = writer
         self.producer = MemoryProducer()
         self.stop = threading.Event()
-        self.clock = TickingClock()
+        self.clock = cast("TickingClock", writer.clock)
+        log.on_restart = writer.restart
         log.on_commit = self.check_commit
         log.on_poll = self.look
 
@@ -116,7 +117,13 @@ class World:
             mock.patch.object(runner, "Producer", return_value=self.producer),
             mock.patch.object(runner, "_ANSWER_WAIT_S", 0.0001),
         ):
-            Persist(Settings(kafka=kafka), cast("Writer", self.writer), self.clock, self.stop).run()
+            Persist(
+                Settings(kafka=kafka),
+                cast("Writer", self.writer),
+                cast("SyncProver", MemoryProver(self.writer)),
+                self.clock,
+                self.stop,
+            ).run()
 
     def look(self) -> None:
         """See to it, at every poll, that answers come and that the run ends."""
@@ -154,7 +161,7 @@ def world(contents: list[list[str]], outcomes: list[str], troubles: list[str], b
         partition: [value(kind, next(numbered)) for kind in content]
         for partition, content in zip(PARTITIONS, contents, strict=False)
     }
-    return World(MemoryLog(values, batch_max, troubles), MemoryWriter(outcomes))
+    return World(MemoryLog(values, batch_max, troubles), MemoryWriter(outcomes, TickingClock()))
 
 
 @settings(max_examples=150)
@@ -162,6 +169,7 @@ def world(contents: list[list[str]], outcomes: list[str], troubles: list[str], b
 @example([["trade"] * 14], ["away"] * 30, [], 2)
 @example([["trade", "poison", "trade"], ["poison"] * 3], ["later"] * 40, ["rebalance"] * 6, 3)
 @example([["garbage"] * 4, ["trade"] * 4], ["away later"] * 10, ["error"] * 4, 4)
+@example([["trade"] * 14], [], ["", "", "restart"] * 6, 1)
 def test_everything_ends_where_it_belongs_and_nothing_is_committed_before(
     contents: list[list[str]], outcomes: list[str], troubles: list[str], batch_max: int
 ) -> None:
@@ -169,6 +177,7 @@ def test_everything_ends_where_it_belongs_and_nothing_is_committed_before(
         each = world(contents, outcomes, troubles, batch_max)
         each.run()
         assert each.log.is_done
+        each.writer.restart()  # what was committed outlives that, too
         for partition, values in each.log.values.items():
             assert all(each.is_settled(partition, offset) for offset in range(len(values)))
 

@@ -1,13 +1,14 @@
 """Trades in Kafka to bars in Cassandra and Kafka.
 
-Guarantee: what closes is acknowledged by the store and by Kafka before the offsets of its trades are
-committed. After a crash the same bars are built again with the same content: in the store they replace
-themselves, in Kafka they may stand twice.
+Guarantee: what closes is acknowledged by Kafka and by the store, and proven to be on its disk, before the
+offsets of its trades are committed. After a crash, also of the store, the same bars are built again with the
+same content: in the store they replace themselves, in Kafka they may stand twice.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,12 +18,12 @@ from ticktrail.bars import metrics
 from ticktrail.bars.engine import BarBuilder, Step
 from ticktrail.bars.store_history import StoreHistory
 from ticktrail.bus import Consumer, Partition, PartitionBatch, Position, Producer, Topics, message_key
-from ticktrail.clock import NS_PER_MS, Backoff, Clock
+from ticktrail.clock import NS_PER_MS, NS_PER_SECOND, Backoff, Clock
 from ticktrail.codec import DecodedKind, decode_columns, encode_columns
 from ticktrail.config import Settings
 from ticktrail.errors import Transient
 from ticktrail.model import Bar, Columns, Heartbeat, Record, Trade
-from ticktrail.store import BARS, Reader, Writer
+from ticktrail.store import BARS, Reader, SyncProver, Writer
 from ticktrail.telemetry import get_logger
 
 __all__ = ["BarRunner"]
@@ -35,6 +36,9 @@ _BACKOFF_S = (0.1, 10.0)
 # group would take it for dead.
 _TRIES_MAX = 8
 _FLUSH_TIMEOUT_S = 60.0
+# How long a stop waits beyond the servers' lag for the proof of what they acknowledged.
+_PROOF_TIMEOUT_NS = 2 * NS_PER_SECOND
+_PROOF_LOOK_S = 0.05
 # Bars close a second late anyway: fewer, fuller polls spare the processor.
 _POLL_TIMEOUT_S = 0.02
 _NS_PER_US = 1_000
@@ -46,17 +50,24 @@ class BarRunner:
 
     Parameters
     ----------
-    writer, reader
-        Of a migrated store.
+    writer, prover, reader
+        Of one session to a migrated store.
     stop
         Set it to end `run` soon.
     """
 
     def __init__(
-        self, settings: Settings, writer: Writer, reader: Reader, clock: Clock, stop: threading.Event
+        self,
+        settings: Settings,
+        writer: Writer,
+        prover: SyncProver,
+        reader: Reader,
+        clock: Clock,
+        stop: threading.Event,
     ) -> None:
         self._settings = settings
         self._writer = writer
+        self._prover = prover
         self._reader = reader
         self._clock = clock
         self._stop = stop
@@ -64,6 +75,9 @@ class BarRunner:
         self._producer = Producer(settings.kafka, clock)
         self._builders: dict[Partition, BarBuilder] = {}
         self._committed: dict[Partition, Position] = {}
+        # Where the partitions stood, and when: to be committed once that time is proven.
+        self._acknowledged: deque[tuple[int, dict[Partition, Position]]] = deque()
+        self._never = threading.Event()  # its wait is a pause
         self._next_commit_ns = 0
         self._lock = threading.Lock()
 
@@ -87,13 +101,15 @@ class BarRunner:
 
     def _run_as_member(self) -> None:
         settings = self._settings
+        self._writer.forget()
+        self._acknowledged.clear()
         self._consumer = Consumer(
             settings.kafka, settings.bars.group, [self._topics.trades], self._assigned, self._revoked
         )
         try:
             while not self._stop.is_set():
                 self._step()
-            self._commit()
+            self._await_proof()
         except BaseException:
             # Builders are ahead of what was acknowledged: closing the consumer must not commit their offsets.
             with self._lock:
@@ -167,13 +183,37 @@ class BarRunner:
             metrics.BARS.inc(count, interval=interval.decode())
 
     def _commit(self) -> None:
-        due: dict[Partition, Position] = {}
-        for partition, builder in self._builders.items():
-            offset = builder.commit_offset()
-            if offset is not None:
-                position = Position(offset, builder.state())
-                if position != self._committed.get(partition):
-                    due[partition] = position
+        """Commit what is proven to be on disk.
+
+        Raises
+        ------
+        StoreRestarted
+            Bars that were acknowledged may be lost: build them again.
+        """
+        self._note_positions()
+        self._commit_proven(self._prover.proven_ns())
+
+    def _note_positions(self) -> None:
+        """Note where the partitions stand: everything given out before is acknowledged."""
+        positions = {
+            partition: Position(offset, builder.state())
+            for partition, builder in self._builders.items()
+            if (offset := builder.commit_offset()) is not None
+        }
+        if positions != (self._acknowledged[-1][1] if self._acknowledged else self._committed):
+            self._acknowledged.append((self._clock.monotonic_ns(), positions))
+        if self._acknowledged:
+            self._prover.want()
+
+    def _commit_proven(self, until_ns: int) -> None:
+        proven: dict[Partition, Position] = {}
+        while self._acknowledged and self._acknowledged[0][0] <= until_ns:
+            proven |= self._acknowledged.popleft()[1]
+        due = {
+            partition: position
+            for partition, position in proven.items()
+            if partition in self._builders and position != self._committed.get(partition)
+        }
         try:
             self._consumer.commit(due)
         except Transient as error:
@@ -181,6 +221,15 @@ class BarRunner:
             _log.warning("bars.commit_failed", error=str(error))
             return
         self._committed |= due
+
+    def _await_proof(self) -> None:
+        """Wait for the proof of all that is acknowledged, so that the next reader need not build it again."""
+        timeout_ns = self._prover.lag_ns + _PROOF_TIMEOUT_NS
+        deadline_ns = self._clock.monotonic_ns() + timeout_ns
+        self._commit()
+        while self._acknowledged and self._clock.monotonic_ns() < deadline_ns:
+            self._clock.wait(self._never, _PROOF_LOOK_S)
+            self._commit_proven(self._prover.proven_ns())
 
     def _assigned(self, positions: Mapping[Partition, Position]) -> None:
         for partition, position in positions.items():
@@ -193,9 +242,11 @@ class BarRunner:
         _log.info("bars.assigned", partitions=[f"{p.topic}/{p.number}" for p in positions])
 
     def _revoked(self, partitions: Sequence[Partition]) -> None:
-        self._commit()
+        # What is not proven yet is built again by the next reader.
         for partition in partitions:
             self._builders.pop(partition, None)
+            for _, noted in self._acknowledged:
+                noted.pop(partition, None)
         _log.info("bars.revoked", partitions=[f"{p.topic}/{p.number}" for p in partitions])
 
 

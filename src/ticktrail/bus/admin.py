@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from ticktrail.bus.client import MESSAGE_BYTES_MAX, new_client, translated
@@ -105,9 +105,21 @@ def uncommitted(settings: KafkaSettings, group: str, topics: Iterable[str]) -> i
                 {at: OffsetSpec.latest() for at in partitions}, request_timeout=_TIMEOUT_S
             ).items()
         }
-        request = ConsumerGroupTopicPartitions(group, partitions)
-        found = admin.list_consumer_group_offsets([request], request_timeout=_TIMEOUT_S)[group].result()
+        found = _committed(settings, group, partitions)
     except KafkaException as error:
         raise translated(error, settings.bootstrap_servers) from error
-    committed = {(at.topic, at.partition): max(at.offset, 0) for at in found.topic_partitions}
+    committed = {(at.topic, at.partition): max(at.offset, 0) for at in found}
     return sum(end - committed.get(at, 0) for at, end in ends.items())
+
+
+def _committed(
+    settings: KafkaSettings, group: str, partitions: list[TopicPartition]
+) -> list[TopicPartition]:
+    # By a consumer that never joins: the admin client of librdkafka 2.16 crashes in
+    # `list_consumer_group_offsets` where the broker's answer is an error, as while a group moves.
+    consumer = new_client(Consumer, settings, {"group.id": group})
+    try:
+        found: list[TopicPartition] = consumer.committed(partitions, timeout=_TIMEOUT_S)
+    finally:
+        consumer.close()
+    return found

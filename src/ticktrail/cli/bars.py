@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 import click
@@ -11,7 +12,7 @@ from ticktrail.bus import ensure_topics
 from ticktrail.cli.options import child_options, load_settings, settings_options
 from ticktrail.cli.stage import stage, stop_with_parent
 from ticktrail.clock import SystemClock
-from ticktrail.store import Reader, Writer, connect, migrate
+from ticktrail.store import Reader, SyncProver, Writer, connect, migrate
 
 __all__ = ["bars_command"]
 
@@ -41,8 +42,9 @@ def bars_command(stage_name: str | None, is_child: bool, **options: Any) -> None
         try:
             migrate(session)
             writer = Writer(session, settings.persist.requests_in_flight_max)
-            runner = BarRunner(settings, writer, Reader(session), clock, stop)
-            shown.append(runner)
-            runner.run()
+            with closing(SyncProver(session, clock)) as prover:
+                runner = BarRunner(settings, writer, prover, Reader(session), clock, stop)
+                shown.append(runner)
+                runner.run()
         finally:
             session.close()

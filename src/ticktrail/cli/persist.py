@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 import click
@@ -11,7 +12,7 @@ from ticktrail.cli.options import child_options, load_settings, settings_options
 from ticktrail.cli.stage import stage, stop_with_parent
 from ticktrail.clock import SystemClock
 from ticktrail.persist import Persist
-from ticktrail.store import Writer, connect, migrate
+from ticktrail.store import SyncProver, Writer, connect, migrate
 
 __all__ = ["persist_command"]
 
@@ -34,6 +35,7 @@ def persist_command(stage_name: str | None, is_child: bool, **options: Any) -> N
         try:
             migrate(session)
             writer = Writer(session, settings.persist.requests_in_flight_max)
-            Persist(settings, writer, clock, stop).run()
+            with closing(SyncProver(session, clock)) as prover:
+                Persist(settings, writer, prover, clock, stop).run()
         finally:
             session.close()

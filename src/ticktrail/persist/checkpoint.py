@@ -1,14 +1,20 @@
 """How far a partition may be committed.
 
-Writes are acknowledged in any order, but a committed offset promises everything before it. So the
-checkpoint of a partition is the end of its longest *prefix* of settled work.
+A committed offset promises that everything before it outlives the death of any process. A row does so when
+the store has acknowledged it **and** has proven that it synced its commit log since
+(`ticktrail.store.durability`). Acknowledgements come in any order, so the checkpoint of a partition is the
+end of its longest *prefix* of proven work.
 
 Invariants, for every partition, at every instant (``tests/property/test_checkpoint.py``):
 
-1. ``position`` never passes work that is not settled.
+1. ``position`` never passes work that is not settled, or that was settled after the last proof's time.
 2. ``position`` never moves backwards while the partition is held.
-3. Once everything begun is settled, ``position`` is the end of the last work.
+3. Once everything begun is settled and a proof of a later time has come, ``position`` is the end of the last
+   work.
 4. What is settled after its partition was given up has no effect.
+
+A server that was restarted needs no word here: its writer gives all partitions up and reads them again from
+what is committed.
 """
 
 from __future__ import annotations
@@ -36,9 +42,8 @@ class Span:
 class _Work:
     """One ticket's share of a partition."""
 
-    ticket: int
     end: int
-    is_settled: bool = False
+    settled_ns: int | None = None
 
 
 @dataclass
@@ -51,11 +56,14 @@ class _Held:
 
 
 class Checkpoint:
-    """Follows work from `begin` to `settle` and tells what may be committed. Used by one thread."""
+    """Follows work from `begin` over `settle` to `prove`, and tells what may be committed.
+
+    Used by one thread. Times are monotonic, in nanoseconds; those given to `settle` never fall.
+    """
 
     def __init__(self) -> None:
         self._held: dict[Partition, _Held] = {}
-        self._tickets: dict[int, list[tuple[_Held, _Work]]] = {}
+        self._tickets: dict[int, list[_Work]] = {}
         self._next_ticket = itertools.count()
 
     def hold(self, partition: Partition) -> None:
@@ -78,18 +86,23 @@ class Checkpoint:
         for span in spans:
             held = self._held[span.partition]
             assert not held.work or held.work[-1].end <= span.first, "offsets must rise"
-            work = _Work(ticket=ticket, end=span.end)
+            work = _Work(span.end)
             held.work.append(work)
-            shares.append((held, work))
+            shares.append(work)
         self._tickets[ticket] = shares
         return ticket
 
-    def settle(self, ticket: int) -> None:
-        """Note that everything of this ticket is stored, or is a stored dead letter."""
-        for held, work in self._tickets.pop(ticket):
-            work.is_settled = True
-            while held.work and held.work[0].is_settled:
-                held.position = held.work.popleft().end
+    def settle(self, ticket: int, now_ns: int) -> None:
+        """Note that everything of this ticket is acknowledged, by the store or as a dead letter by Kafka."""
+        for work in self._tickets.pop(ticket):
+            work.settled_ns = now_ns
+
+    def prove(self, until_ns: int) -> None:
+        """Note that what was settled at or before this time outlives every process."""
+        for held in self._held.values():
+            work = held.work
+            while work and (settled_ns := work[0].settled_ns) is not None and settled_ns <= until_ns:
+                held.position = work.popleft().end
 
     def due(self) -> dict[Partition, int]:
         """Give the offset to commit for each partition whose checkpoint moved since `committed`."""
@@ -104,6 +117,14 @@ class Checkpoint:
         for partition, offset in offsets.items():
             if partition in self._held:
                 self._held[partition].committed = offset
+
+    def oldest_settled_ns(self) -> int | None:
+        """Tell since when settled work has waited for its proof; None where none does.
+
+        Only work that has nothing unsettled before it counts: no proof helps the rest.
+        """
+        times = [held.work[0].settled_ns for held in self._held.values() if held.work]
+        return min((time for time in times if time is not None), default=None)
 
     @property
     def partitions(self) -> int:

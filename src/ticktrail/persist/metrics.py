@@ -1,11 +1,16 @@
-"""What persist counts: received = stored + dead letters + not stored, once nothing is open."""
+"""What persist counts: received = stored + dead letters + not stored + abandoned, once nothing is open.
+
+What was abandoned was not committed: it is received again, here or by another process.
+"""
 
 from __future__ import annotations
 
 from ticktrail.telemetry import Counter, Gauge, Latency
 
 __all__ = [
+    "ABANDONED",
     "ASSIGNED",
+    "CHECKPOINT_AGE",
     "DEAD_LETTERS",
     "LAG",
     "LATENCY_EVENT",
@@ -30,6 +35,11 @@ NOT_STORED = Counter(
     "Records that have no table on purpose (heartbeats).",
     unit="records",
 )
+ABANDONED = Counter(
+    "ticktrail_persist_abandoned_records_total",
+    "Records given up before the store acknowledged them; they are read again from Kafka.",
+    unit="records",
+)
 DEAD_LETTERS = Counter(
     "ticktrail_persist_dead_letters_total", "Values written to dead-letters.", unit="letters"
 )
@@ -50,6 +60,11 @@ LAG = Gauge(
 )
 OPEN_POLLS = Gauge(
     "ticktrail_persist_open_polls", "Polls whose writes are not all acknowledged.", unit="polls"
+)
+CHECKPOINT_AGE = Gauge(
+    "ticktrail_persist_checkpoint_age_seconds",
+    "How long the oldest acknowledged poll has waited for the proof that it is on disk.",
+    unit="seconds",
 )
 LATENCY_RECV = Latency(
     "ticktrail_persist_recv_to_stored_seconds", "From capture's receive time to the store's answer."

@@ -1,8 +1,8 @@
 """Kafka to Cassandra.
 
-Guarantee: an offset is committed only after every record before it is acknowledged by the store, or is a
-dead letter acknowledged by Kafka. Whatever dies in between, the same records are read and written again, and
-writing them again changes nothing.
+Guarantee: an offset is committed only after every record before it is acknowledged by the store and proven to
+be on its disk, or is a dead letter acknowledged by Kafka. Whatever dies in between, the same records are read
+and written again, and writing them again changes nothing.
 
 While the store is away, nothing more is taken from Kafka and one write is tried again and again; once it is
 stored, the others follow at once.
@@ -19,13 +19,13 @@ from dataclasses import dataclass
 from ticktrail.bus import Consumer, Partition, Position, Producer, Topics
 from ticktrail.clock import NS_PER_MS, NS_PER_SECOND, Backoff, Clock
 from ticktrail.config import Settings
-from ticktrail.errors import TicktrailError, Transient, WriteRejected
+from ticktrail.errors import StoreRestarted, TicktrailError, Transient, WriteRejected
 from ticktrail.model import Flag
 from ticktrail.persist import metrics
 from ticktrail.persist.batch import Letter, Poll, Write
 from ticktrail.persist.checkpoint import Checkpoint
 from ticktrail.persist.dead_letters import DeadLetters
-from ticktrail.store import Writer
+from ticktrail.store import SyncProver, Writer
 from ticktrail.telemetry import get_logger
 
 __all__ = ["Persist"]
@@ -38,16 +38,19 @@ _BACKOFF_S = (0.1, 10.0)
 _OPEN_POLLS_MAX = 64
 # How long a partition that is being taken away, or a stop, may wait for answers of the store.
 _SETTLE_TIMEOUT_S = 15.0
+# How long a stop waits beyond the servers' lag for the proof of what they acknowledged.
+_PROOF_TIMEOUT_S = 2.0
 _ANSWER_WAIT_S = 0.05
 
 
 @dataclass
 class _Task:
-    """A poll's work: how many of its writes are still to be acknowledged."""
+    """A poll's work: how much of it is still to be acknowledged."""
 
     ticket: int
     poll: Poll
     open_writes: int = 0
+    open_records: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,20 +71,26 @@ class Persist:
         Where Kafka is, and how much to take at once.
     writer
         Into a migrated store.
+    prover
+        Of the same session.
     clock
         For latencies and back-off.
     stop
         Set it to end `run` soon; work that was taken is finished first.
     """
 
-    def __init__(self, settings: Settings, writer: Writer, clock: Clock, stop: threading.Event) -> None:
+    def __init__(
+        self, settings: Settings, writer: Writer, prover: SyncProver, clock: Clock, stop: threading.Event
+    ) -> None:
         self._settings = settings
         self._writer = writer
+        self._prover = prover
         self._clock = clock
         self._stop = stop
         self._topics = Topics.of(settings.kafka)
         self._dead_letters = DeadLetters(Producer(settings.kafka, clock), self._topics)
         self._next_commit_ns = 0
+        self._never = threading.Event()  # its wait is a pause
         self._begin_anew()
 
     def run(self) -> None:
@@ -97,14 +106,17 @@ class Persist:
             try:
                 self._run_as_member()
             except Transient as error:
-                # Trouble with Kafka that its client does not mend by itself: go back to what is committed.
+                # A restarted store, or trouble with Kafka that its client does not mend by itself: go back to
+                # what is committed.
                 delay_s = backoff.next_s()
                 _log.warning("persist.restarted", error=str(error), delay_s=round(delay_s, 2))
                 self._clock.wait(self._stop, delay_s)
                 self._begin_anew()
 
     def _begin_anew(self) -> None:
+        self._writer.forget()
         self._checkpoint = Checkpoint()
+        self._tasks: dict[int, _Task] = {}
         self._answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
         # Writes that failed for now. While there are any, nothing is taken from Kafka.
         self._failed: deque[tuple[_Task, Write]] = deque()
@@ -125,9 +137,15 @@ class Persist:
             while not self._stop.is_set():
                 self._step()
             self._settle_all()
+            self._await_proof()
             self._commit()
+        except StoreRestarted:
+            self._is_over = True  # no answer is worth waiting for
+            raise
         finally:
             self._consumer.close()
+            for task in self._tasks.values():
+                metrics.ABANDONED.inc(task.open_records)
 
     def _step(self) -> None:
         if self._failed:
@@ -147,22 +165,25 @@ class Persist:
             pass
         now_ns = self._clock.monotonic_ns()
         if now_ns >= self._next_commit_ns:
+            self._prove()
             self._commit()
             self._observe()
             self._next_commit_ns = now_ns + _COMMIT_EVERY_NS
 
     def _begin(self, poll: Poll) -> None:
         task = _Task(self._checkpoint.begin(poll.spans()), poll)
+        self._tasks[task.ticket] = task
         metrics.RECEIVED.inc(poll.count)
         metrics.NOT_STORED.inc(poll.not_stored)
         metrics.UNKNOWN_FIELDS.inc(poll.unknown_fields)
         self._bury(list(poll.letters()))
         writes = list(poll.writes())
         task.open_writes = len(writes)
+        task.open_records = sum(len(write.columns) for write in writes if not write.is_copy)
         for write in writes:
             self._submit(task, write)
         if not writes:
-            self._checkpoint.settle(task.ticket)
+            self._settle(task)
 
     def _submit(self, task: _Task, write: Write) -> None:
         """Send a write; its answer comes back through the queue, also when sending itself fails."""
@@ -188,14 +209,14 @@ class Persist:
             return True
         if error is None:
             task.open_writes -= 1
-            self._count(write)
+            self._count(task, write)
         elif isinstance(error, WriteRejected):
             self._isolate(task, write, error)
         else:
             self._is_over = True
             raise error
         if task.open_writes == 0:
-            self._checkpoint.settle(task.ticket)
+            self._settle(task)
         self._retry_all()  # the store answers
         return True
 
@@ -237,6 +258,7 @@ class Persist:
             _log.warning("persist.copy_refused", table=write.table.name, error=str(error))
             return
         self._bury([task.poll.letter(int(write.rows[0]), "store_rejected", str(error))])
+        task.open_records -= 1
 
     def _bury(self, letters: list[Letter]) -> None:
         """Write dead letters; go on only when Kafka has them."""
@@ -254,6 +276,25 @@ class Persist:
             else:
                 metrics.DEAD_LETTERS.inc(count)
                 return
+
+    def _settle(self, task: _Task) -> None:
+        del self._tasks[task.ticket]
+        self._checkpoint.settle(task.ticket, self._clock.monotonic_ns())
+
+    def _prove(self) -> None:
+        """Ask what of the acknowledged is on disk; raises `StoreRestarted` where some may be lost."""
+        self._checkpoint.prove(self._prover.proven_ns())
+        if self._checkpoint.oldest_settled_ns() is not None:
+            self._prover.want()
+
+    def _await_proof(self) -> None:
+        """Wait for the proof of all that is acknowledged, so that the next reader need not write it again."""
+        timeout_ns = self._prover.lag_ns + int(_PROOF_TIMEOUT_S * NS_PER_SECOND)
+        deadline_ns = self._clock.monotonic_ns() + timeout_ns
+        self._prove()
+        while self._checkpoint.oldest_settled_ns() is not None and self._clock.monotonic_ns() < deadline_ns:
+            self._clock.wait(self._never, _ANSWER_WAIT_S)
+            self._prove()
 
     def _commit(self) -> None:
         due = self._checkpoint.due()
@@ -278,10 +319,11 @@ class Persist:
             self._retry_if_due()
             self._take_answer(_ANSWER_WAIT_S)
 
-    def _count(self, write: Write) -> None:
+    def _count(self, task: _Task, write: Write) -> None:
         if write.is_copy:
             return
         columns = write.columns
+        task.open_records -= len(columns)
         metrics.STORED.inc(len(columns), table=write.table.name)
         if "ts_recv_ns" not in columns.data:
             return
@@ -292,12 +334,17 @@ class Persist:
 
     def _observe(self) -> None:
         metrics.OPEN_POLLS.set(self._checkpoint.open_tickets)
+        metrics.CHECKPOINT_AGE.set(self._checkpoint_age_s())
         metrics.ASSIGNED.set(self._checkpoint.partitions)
         lags: dict[str, int] = {}
         for partition, lag in self._consumer.lag().items():
             lags[partition.topic] = lags.get(partition.topic, 0) + lag
         for topic, lag in lags.items():
             metrics.LAG.set(lag, topic=topic)
+
+    def _checkpoint_age_s(self) -> float:
+        oldest_ns = self._checkpoint.oldest_settled_ns()
+        return 0.0 if oldest_ns is None else (self._clock.monotonic_ns() - oldest_ns) / NS_PER_SECOND
 
     def _assigned(self, positions: Mapping[Partition, Position]) -> None:
         for partition in positions:

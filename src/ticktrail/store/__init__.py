@@ -1,6 +1,7 @@
 """Cassandra: tables, writing, reading. The only room that imports a Cassandra driver."""
 
 from ticktrail.store.batches import sql_schema
+from ticktrail.store.durability import SyncProver
 from ticktrail.store.latest import LATEST_SCHEMA
 from ticktrail.store.migrate import SCHEMA_VERSION, migrate
 from ticktrail.store.partitions import (
@@ -48,6 +49,7 @@ __all__ = [
     "ServerLimits",
     "SpanNs",
     "StoreSession",
+    "SyncProver",
     "Table",
     "Writer",
     "bucket_end",

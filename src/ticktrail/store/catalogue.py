@@ -69,6 +69,11 @@ class Catalogue:
         while len(self._known) > _KNOWN_MAX:
             self._known.popitem(last=False)
 
+    def forget(self) -> None:
+        """Enter all anew from now on: the server may have lost what it had confirmed."""
+        self._known.clear()
+        self._days.clear()
+
     def _enter_day(self, day: _Day, entries: list[_Entry]) -> None:
         # A day's entries are one partition, so that a batch of them is one write: a new slot of all symbols
         # costs a request or two.

@@ -128,6 +128,13 @@ class StoreSession:
         except _DRIVER_ERRORS as error:
             raise translated(error, self.address) from error
 
+    def execute_at(self, host: Any, statement: str) -> list[Any]:
+        """Run a statement on one server of the cluster; raises as `execute` does."""
+        try:
+            return list(self.driver.execute(statement, host=host))
+        except _DRIVER_ERRORS as error:
+            raise translated(error, self.address) from error
+
     def prepare(self, statement: str) -> Any:
         """Prepare a statement; raises as `execute` does."""
         try:

@@ -167,6 +167,10 @@ class Writer:
         for number, frame in enumerate(frames):
             self._send(number, frame, outcome)
 
+    def forget(self) -> None:
+        """Trust in nothing that was acknowledged before: enter all partitions in the catalogue anew."""
+        self._catalogue.forget()
+
     def write(self, table: Table, columns: Columns[Any], write_ts_us: npt.NDArray[np.int64]) -> None:
         """Send records and wait until all are acknowledged; parameters as for `submit`.
 

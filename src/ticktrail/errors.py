@@ -241,7 +241,22 @@ class WriteRejected(Terminal):
 
 @dataclass(kw_only=True, eq=False)
 class RecordsLost(Terminal):
-    """Kafka deleted records before they were read."""
+    """Kafka deleted records before they were read, or came back without records that were read.
+
+    Parameters
+    ----------
+    topic, partition
+        Where.
+    first
+        The offset that was to be read next.
+    end
+        Where the log goes on; below `first` where the log was truncated.
+    """
+
+    topic: str
+    partition: int
+    first: int
+    end: int
 
 
 @dataclass(kw_only=True, eq=False)

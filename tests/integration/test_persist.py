@@ -9,47 +9,55 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 import pytest
 from cassandra.cluster import Cluster, Session
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
 from fixtures_servers import Servers, flags_of, new_settings
+from persist_kit import (
+    DAY,
+    DEADLINE_S,
+    SYMBOLS,
+    commit_plainly,
+    end_offsets,
+    identities,
+    is_committed,
+    persisting,
+    send,
+    send_raw,
+    stored,
+    trades,
+    until,
+)
 from plain_kafka import read_plainly
 from tcp_proxy import tcp_proxy
 
-from ticktrail.bus import Producer, Topics, ensure_topics, message_key, uncommitted
+from ticktrail.bus import Producer, Topics, ensure_topics, uncommitted
 from ticktrail.clock import SystemClock
-from ticktrail.codec import encode_columns, encode_record
+from ticktrail.codec import decode, encode_columns, encode_record
 from ticktrail.config import Settings
 from ticktrail.model import (
     Bar,
-    Columns,
     Correction,
     Flag,
+    Gap,
     Heartbeat,
     Quote,
     Record,
     Status,
     Trade,
 )
-from ticktrail.persist import Persist, metrics
-from ticktrail.store import SyncProver, Writer, connect, migrate
+from ticktrail.persist import metrics
+from ticktrail.store import connect, migrate
 from ticktrail.telemetry import isolated_registry
 
 pytestmark = pytest.mark.servers
-
-DEADLINE_S = 60.0
-DAY = 20_529  # 2026-03-17
-NOON_NS = (DAY * 86_400 + 12 * 3_600) * 10**9
-SYMBOLS = np.array([f"S{number:02d}".encode() for number in range(40)])
-Identity = tuple[str, int, int]
 
 
 @pytest.fixture
@@ -71,87 +79,6 @@ def plain(settings: Settings) -> Iterator[Session]:
     yield cluster.connect(store.keyspace)
     cluster.connect().execute(f"DROP KEYSPACE {store.keyspace}")
     cluster.shutdown()
-
-
-def trades(first: int, count: int) -> Columns[Trade]:
-    """Make trades number `first` and following, over many symbols and an hour."""
-    numbers = np.arange(first, first + count)
-    ts_ns = NOON_NS + numbers * 10**6 % (3_600 * 10**9)
-    fields = {
-        "feed": b"test",
-        "symbol": SYMBOLS[numbers % len(SYMBOLS)],
-        "day": DAY,
-        "ts_ns": ts_ns,
-        "event_id": numbers,
-        "ts_event_ns": ts_ns,
-        "ts_recv_ns": ts_ns,
-        "price": numbers / 100,
-        "size": 1.0,
-        "flags": int(Flag.UPDATES_LAST),
-        "trade_id": numbers.astype("S"),
-    }
-    return Columns(Trade, fields)
-
-
-def send(settings: Settings, columns: Columns[Trade], producer: Producer | None = None) -> None:
-    made = producer or Producer(settings.kafka, SystemClock())
-    keys = [message_key("test", symbol.decode()) for symbol in columns["symbol"].tolist()]
-    made.send(Topics.of(settings.kafka).trades, keys, encode_columns(columns))
-    made.flush(DEADLINE_S)
-
-
-def send_raw(settings: Settings, values: Sequence[bytes], key: bytes, topic: str = "") -> None:
-    producer = Producer(settings.kafka, SystemClock())
-    producer.send(topic or Topics.of(settings.kafka).trades, [key] * len(values), values)
-    producer.flush(DEADLINE_S)
-
-
-def identities(columns: Columns[Trade]) -> set[Identity]:
-    symbols = (symbol.decode() for symbol in columns["symbol"].tolist())
-    return set(zip(symbols, columns["ts_ns"].tolist(), columns["event_id"].tolist(), strict=True))
-
-
-def stored(plain: Session) -> list[Identity]:
-    return [tuple(row) for row in plain.execute("SELECT symbol, ts, event_id FROM trades")]
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain: {what}"
-        time.sleep(0.02)
-
-
-def is_committed(settings: Settings) -> bool:
-    return not uncommitted(settings.kafka, settings.persist.group, Topics.of(settings.kafka).persisted)
-
-
-@contextmanager
-def persisting(settings: Settings) -> Iterator[threading.Event]:
-    """Run persist in a thread; its errors are raised at the end."""
-    session = connect(settings.store)
-    migrate(session)
-    stop = threading.Event()
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            with closing(SyncProver(session, SystemClock())) as prover:
-                Persist(settings, Writer(session, 16), prover, SystemClock(), stop).run()
-        except BaseException as error:  # noqa: BLE001  (raised on the test's own thread)
-            errors.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield stop
-    finally:
-        stop.set()
-        thread.join(DEADLINE_S)
-        session.close()
-    assert not thread.is_alive(), "persist did not stop"
-    if errors:
-        raise errors[0]
 
 
 # --- what is sent is stored --------------------------------------------------------------------------
@@ -297,6 +224,36 @@ def test_a_stop_while_the_store_is_away_commits_nothing_of_what_is_open(
     with persisting(settings):
         until(lambda: is_committed(settings), "the others are committed")
     assert set(stored(plain)) == identities(trades(0, 1_000))
+
+
+def test_what_kafka_deleted_becomes_a_gap_row_and_the_rest_is_stored(
+    settings: Settings, plain: Session
+) -> None:
+    topic = Topics.of(settings.kafka).trades
+    with persisting(settings):
+        send(settings, trades(0, 400))
+        until(lambda: is_committed(settings), "the first are committed")
+    send(settings, trades(400, 400))
+    ends = dict(enumerate(end_offsets(settings, topic)))
+    client = AdminClient({"bootstrap.servers": settings.kafka.bootstrap_servers})
+    (deleted,) = client.delete_records([TopicPartition(topic, 0, ends[0])]).values()
+    deleted.result()
+    # The other partition's log ends before what the group has committed, as after a loss of power.
+    commit_plainly(settings, TopicPartition(topic, 1, ends[1] + 1_000))
+    with isolated_registry(), persisting(settings):
+        until(lambda: metrics.LOST.labels(topic=topic).value > 0, "the loss is noticed")
+        until(lambda: is_committed(settings), "it goes on where the log does")
+        send(settings, trades(800, 400))
+        until(lambda: is_committed(settings), "the rest is committed")
+    found = set(stored(plain))
+    assert identities(trades(0, 400)) | identities(trades(800, 400)) <= found
+    assert len(found) == 800
+    ledger = Topics.of(settings.kafka).for_record(Gap)
+    gaps = [decode(each.value) for each in read_plainly(settings.kafka.bootstrap_servers, ledger, 2)]
+    assert {(each.channel, each.cause, each.state) for each in gaps if isinstance(each, Gap)} == {
+        (f"{topic}/0", "retention", "permanent"),
+        (f"{topic}/1", "truncation", "permanent"),
+    }
 
 
 def test_members_of_a_group_share_the_work(settings: Settings, plain: Session) -> None:

@@ -20,7 +20,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from ticktrail.bus import Partition
+from ticktrail.bus import Partition, Position
 from ticktrail.persist import Checkpoint, Span
 
 PARTITIONS = [Partition("trades", 0), Partition("trades", 1), Partition("quotes", 0)]
@@ -136,8 +136,8 @@ class CheckpointMachine(RuleBasedStateMachine):
         due = self.checkpoint.due()
         taken = {partition: due[partition] for partition in due if data.draw(st.booleans())}
         self.checkpoint.committed(taken)
-        for partition, offset in taken.items():
-            self.held[partition].committed = offset
+        for partition, position in taken.items():
+            self.held[partition].committed = position.offset
 
     # --- what must hold ---
 
@@ -145,7 +145,7 @@ class CheckpointMachine(RuleBasedStateMachine):
     def due_is_what_moved(self) -> None:
         """Invariants 1 and 4: no further than the proven prefix of this tenure, and no less either."""
         expected = {
-            partition: tenure.position
+            partition: Position(tenure.position)
             for partition, tenure in self.held.items()
             if tenure.position is not None and tenure.position != tenure.committed
         }
@@ -154,9 +154,9 @@ class CheckpointMachine(RuleBasedStateMachine):
     @invariant()
     def positions_never_fall(self) -> None:
         """Invariant 2."""
-        for partition, offset in self.checkpoint.due().items():
-            assert offset >= self.highest.get(partition, 0)
-            self.highest[partition] = offset
+        for partition, position in self.checkpoint.due().items():
+            assert position.offset >= self.highest.get(partition, 0)
+            self.highest[partition] = position.offset
 
     @precondition(lambda self: not self.open)
     @rule()
@@ -166,7 +166,7 @@ class CheckpointMachine(RuleBasedStateMachine):
         due = self.checkpoint.due()
         for partition, tenure in self.held.items():
             if tenure.ends and tenure.committed != tenure.ends[-1]:
-                assert due[partition] == tenure.ends[-1]
+                assert due[partition] == Position(tenure.ends[-1])
 
     @invariant()
     def who_waits_for_a_proof_is_told(self) -> None:
@@ -217,7 +217,7 @@ def test_what_is_acknowledged_waits_for_its_proof() -> None:
     assert checkpoint.due() == {}
     assert checkpoint.oldest_settled_ns() == 5
     checkpoint.prove(5)
-    assert checkpoint.due() == {FIRST: 10}
+    assert checkpoint.due() == {FIRST: Position(10)}
     assert checkpoint.oldest_settled_ns() is None
 
 
@@ -230,7 +230,7 @@ def test_later_work_waits_for_earlier_work() -> None:
     assert checkpoint.due() == {}
     checkpoint.settle(early, 2)
     checkpoint.prove(9)
-    assert checkpoint.due() == {FIRST: 20}
+    assert checkpoint.due() == {FIRST: Position(20)}
 
 
 def test_partitions_wait_for_their_own_work_only() -> None:
@@ -239,14 +239,14 @@ def test_partitions_wait_for_their_own_work_only() -> None:
     both = checkpoint.begin([span(FIRST, 10, 20), span(SECOND, 5, 6)])
     checkpoint.settle(both, 1)
     checkpoint.prove(1)
-    assert checkpoint.due() == {SECOND: 6}
+    assert checkpoint.due() == {SECOND: Position(6)}
 
 
 def test_what_is_committed_is_no_longer_due() -> None:
     checkpoint = held(FIRST)
     checkpoint.settle(checkpoint.begin([span(FIRST, 0, 10)]), 1)
     checkpoint.prove(1)
-    checkpoint.committed({FIRST: 10})
+    checkpoint.committed({FIRST: Position(10)})
     assert checkpoint.due() == {}
 
 
@@ -261,7 +261,7 @@ def test_an_answer_from_before_a_partition_was_lost_says_nothing_of_now() -> Non
     assert checkpoint.due() == {}
     checkpoint.settle(again, 2)
     checkpoint.prove(9)
-    assert checkpoint.due() == {FIRST: 10}
+    assert checkpoint.due() == {FIRST: Position(10)}
 
 
 def test_a_commit_of_a_partition_that_is_gone_is_forgotten() -> None:

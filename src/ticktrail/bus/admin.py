@@ -112,9 +112,7 @@ def uncommitted(settings: KafkaSettings, group: str, topics: Iterable[str]) -> i
     return sum(end - committed.get(at, 0) for at, end in ends.items())
 
 
-def _committed(
-    settings: KafkaSettings, group: str, partitions: list[TopicPartition]
-) -> list[TopicPartition]:
+def _committed(settings: KafkaSettings, group: str, partitions: list[TopicPartition]) -> list[TopicPartition]:
     # By a consumer that never joins: the admin client of librdkafka 2.16 crashes in
     # `list_consumer_group_offsets` where the broker's answer is an error, as while a group moves.
     consumer = new_client(Consumer, settings, {"group.id": group})

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from ticktrail.clock import NS_PER_SECOND, SystemClock
 from ticktrail.config import KafkaSettings
-from ticktrail.errors import ConfigError, Overloaded, RecordsLost, SchemaMismatch, TicktrailError, Unreachable
+from ticktrail.errors import ConfigError, Overloaded, SchemaMismatch, TicktrailError, Unreachable
 from ticktrail.telemetry import get_logger
 
 __all__ = ["MESSAGE_BYTES_MAX", "new_client", "translated"]
@@ -31,7 +31,6 @@ _REFUSED = {
     KafkaError._SSL,
 }
 _MISSING = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
-_EXPIRED = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}
 _AWAY = {
     KafkaError._TRANSPORT,
     KafkaError._ALL_BROKERS_DOWN,
@@ -137,13 +136,6 @@ def translated(error: KafkaError | KafkaException, address: str) -> TicktrailErr
             what=f"Kafka at {address} lacks a topic",
             why=why,
             next_step="Any ticktrail command that writes creates what is missing; restart the stage.",
-        )
-    if code in _EXPIRED:
-        return RecordsLost(
-            what=f"Kafka at {address} no longer has the records that are to be read next",
-            why=why,
-            next_step="Those deleted are lost. Raise kafka.retention_hours, and set another group "
-            "(persist.group, bars.group) to go on with what the log still has.",
         )
     if code in _AWAY:
         return Unreachable(

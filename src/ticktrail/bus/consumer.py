@@ -17,6 +17,7 @@ from confluent_kafka import Consumer as _Consumer
 
 from ticktrail.bus.client import new_client, translated
 from ticktrail.config import KafkaSettings
+from ticktrail.errors import RecordsLost, TicktrailError
 
 __all__ = ["Consumer", "Partition", "PartitionBatch", "Position"]
 
@@ -35,7 +36,15 @@ _IDLE_ERRORS = {
     KafkaError._ALL_BROKERS_DOWN,
     KafkaError._MAX_POLL_EXCEEDED,
 }
+_EXPIRED = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}
 _QUEUED_KIB_MAX = 32 * 1024
+_WATERMARK_TIMEOUT_S = 10.0
+# Brokers before 4.0 know only the classic protocol. Cooperative, so that partitions come and go one by one
+# there, too.
+_PROTOCOLS: dict[str, dict[str, str]] = {
+    "consumer": {"group.protocol": "consumer"},
+    "classic": {"group.protocol": "classic", "partition.assignment.strategy": "cooperative-sticky"},
+}
 
 
 class Partition(NamedTuple):
@@ -95,17 +104,24 @@ class Consumer:
         on_assigned: Callable[[Mapping[Partition, Position]], None],
         on_revoked: Callable[[Sequence[Partition]], None],
     ) -> None:
+        self._settings = settings
         self._address = settings.bootstrap_servers
+        self._group = group
+        self._topics = list(topics)
         self._on_assigned = on_assigned
         self._on_revoked = on_revoked
         self._begins: dict[Partition, int] = {}
         self._is_paused = False
+        self._join("consumer")
+
+    def _join(self, protocol: str) -> None:
+        self._protocol = protocol
         self._consumer = new_client(
             _Consumer,
-            settings,
+            self._settings,
             {
-                "group.id": group,
-                "group.protocol": "consumer",
+                "group.id": self._group,
+                **_PROTOCOLS[protocol],
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
                 "auto.offset.reset": "error",
@@ -116,7 +132,7 @@ class Consumer:
             },
         )
         self._consumer.subscribe(
-            list(topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
+            self._topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
         )
 
     def poll(self, records_max: int, timeout_s: float = _POLL_TIMEOUT_S_MAX) -> list[PartitionBatch]:
@@ -125,7 +141,9 @@ class Consumer:
         Raises
         ------
         TicktrailError
-            Kafka refuses, or a position is out of the log's range.
+            Kafka refuses.
+        RecordsLost
+            A position is out of the log's range. The partition gives nothing more until `seek`.
         """
         try:
             messages = self._consumer.consume(records_max, timeout_s)
@@ -136,6 +154,12 @@ class Consumer:
             trouble = message.error()
             if trouble is None:
                 by_partition.setdefault(Partition(message.topic(), message.partition()), []).append(message)
+            elif trouble.code() in _EXPIRED:
+                raise self._gone(Partition(message.topic(), message.partition()), trouble)
+            elif self._lacks_protocol(trouble):
+                self._consumer.close()
+                self._join("classic")
+                return []
             elif trouble.code() not in _IDLE_ERRORS:
                 raise translated(trouble, self._address)
         return [_batch(partition, group) for partition, group in by_partition.items()]
@@ -196,6 +220,32 @@ class Consumer:
     def close(self) -> None:
         """Leave the group; `on_revoked` is called for all partitions."""
         self._consumer.close()
+
+    def _lacks_protocol(self, trouble: KafkaError) -> bool:
+        """Tell whether the broker knows no groups of the new protocol (KIP-848)."""
+        is_told = trouble.code() == KafkaError._FATAL and "ConsumerGroupHeartbeat" in trouble.str()
+        return is_told and self._protocol == "consumer"
+
+    def _gone(self, partition: Partition, trouble: KafkaError) -> TicktrailError:
+        at = TopicPartition(partition.topic, partition.number)
+        try:
+            low, high = self._consumer.get_watermark_offsets(at, timeout=_WATERMARK_TIMEOUT_S)
+            (position,) = self._consumer.position([at])
+        except KafkaException as error:
+            return translated(error, self._address)
+        # Until the first value is taken the client knows no position, but we know where it began.
+        first = position.offset if position.offset >= 0 else self._begins[partition]
+        return RecordsLost(
+            what=f"Kafka at {self._address} no longer has the records that are to be read next",
+            why=f"{trouble.str()}: {partition.topic}/{partition.number} is to be read at offset {first} "
+            f"and has {low} to {high}",
+            next_step="Those deleted are lost. Raise kafka.retention_hours, and set another group "
+            "(persist.group, bars.group) to go on with what the log still has.",
+            topic=partition.topic,
+            partition=partition.number,
+            first=first,
+            end=low if first < low else high,
+        )
 
     def _assigned(self, consumer: Any, partitions: list[TopicPartition]) -> None:
         try:

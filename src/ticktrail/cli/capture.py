@@ -9,12 +9,19 @@ import click
 
 from ticktrail.bus import Producer, Topics, ensure_topics
 from ticktrail.capture import Capture, Sender
-from ticktrail.cli.options import child_options, load_settings, settings_options
+from ticktrail.cli.options import (
+    child_options,
+    known_kinds,
+    listed,
+    load_settings,
+    not_empty,
+    settings_options,
+)
+from ticktrail.cli.source import make_feed
 from ticktrail.cli.stage import stage, stop_with_parent
 from ticktrail.clock import SystemClock
 from ticktrail.config import Settings
 from ticktrail.feeds import Subscription
-from ticktrail.feeds.registry import get
 
 __all__ = ["capture_command"]
 
@@ -22,8 +29,20 @@ __all__ = ["capture_command"]
 @click.command("capture")
 @settings_options
 @click.option("--feed", "feed_name", required=True, help="A name from `ticktrail feeds`.")
-@click.option("--symbols", default="*", show_default=True, help="Comma-separated, or * for all.")
-@click.option("--kinds", default="trades,quotes,status", show_default=True, help="What to subscribe to.")
+@click.option(
+    "--symbols",
+    default="*",
+    show_default=True,
+    callback=not_empty,
+    help="Comma-separated, or * for all.",
+)
+@click.option(
+    "--kinds",
+    default="trades,quotes,status",
+    show_default=True,
+    callback=known_kinds,
+    help="What to subscribe to.",
+)
 @child_options
 def capture_command(
     feed_name: str, symbols: str, kinds: str, stage_name: str | None, is_child: bool, **options: Any
@@ -33,7 +52,7 @@ def capture_command(
     Example: ticktrail capture --feed alpaca --symbols AAPL,MSFT
     """
     settings = load_settings(**options).settings
-    subscription = Subscription(symbols=_listed(symbols), kinds=_listed(kinds))
+    subscription = Subscription(symbols=listed(symbols), kinds=listed(kinds))
     asyncio.run(_capture(settings, feed_name, subscription, stage_name, is_child))
 
 
@@ -50,13 +69,8 @@ async def _capture(
     with stage("capture", settings, clock, on_stop=halt, name=stage_name):
         if is_child:
             stop_with_parent()
-        make = get(feed_name).load()
-        feed = make(settings.feeds.get(feed_name, {}), subscription, clock)
+        feed = make_feed(feed_name, settings, subscription, clock)
         await asyncio.to_thread(ensure_topics, settings.kafka)
         producer = Producer(settings.kafka, clock)
         sender = Sender(producer, Topics.of(settings.kafka), feed.name, settings.kafka.partitions)
         await Capture(feed, sender, settings.capture, clock).run(ended)
-
-
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())

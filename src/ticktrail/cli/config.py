@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from ticktrail.cli.options import json_option, load_settings, settings_options
+from ticktrail.cli.table import show as show_table
 from ticktrail.config import describe
 
 __all__ = ["config_command"]
@@ -37,4 +37,4 @@ def show(as_json: bool, **options: Any) -> None:
     table = Table("setting", "value", "from", box=None, header_style="bold")
     for row in rows:
         table.add_row(row.key, row.value, row.origin, style=None if row.origin != "default" else "dim")
-    Console().print(table)
+    show_table(table)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -18,7 +18,7 @@ __all__ = ["cqlsh_command"]
 @click.command("cqlsh", context_settings={"ignore_unknown_options": True})
 @settings_options
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def cqlsh_command(arguments: tuple[str, ...], **options: Any) -> int:
+def cqlsh_command(arguments: tuple[str, ...], **options: Any) -> NoReturn:
     """Open the cqlsh shell on the store's keyspace; further arguments are cqlsh's own.
 
     Example: ticktrail cqlsh -e "SELECT symbol, trade.price FROM latest WHERE feed='sim' LIMIT 5"
@@ -45,4 +45,5 @@ def cqlsh_command(arguments: tuple[str, ...], **options: Any) -> int:
         # The password is asked for by cqlsh itself: arguments can be seen by every user of the machine.
     if store.tls:
         command.append("--ssl")
-    return subprocess.run([*command, *arguments], check=False).returncode  # noqa: S603  (our own program)
+    # In our place, not as a child: Ctrl-C is cqlsh's own, which by it ends a query and not itself.
+    os.execv(program, [*command, *arguments])  # noqa: S606  (our own program)

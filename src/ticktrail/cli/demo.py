@@ -16,12 +16,12 @@ from ticktrail.cli.pipeline import Exchange, Pipeline
 from ticktrail.cli.run import SIMULATED, choose_exchange, passed_on, print_outcome
 from ticktrail.cli.servers import show_progress
 from ticktrail.cli.session import run_pipeline
+from ticktrail.cli.source import make_feed
 from ticktrail.cli.view import View
 from ticktrail.clock import NS_PER_SECOND, Clock, SystemClock
 from ticktrail.config import Settings
 from ticktrail.errors import TicktrailError
 from ticktrail.feeds import Subscription
-from ticktrail.feeds.registry import get
 from ticktrail.stack import Stack
 
 __all__ = ["demo_command"]
@@ -43,8 +43,8 @@ _EVEN = ("--set", "feeds.sim.session_s=0")
     help="Run that long, print a summary and stop; without it until Ctrl-C.",
 )
 @click.option("--live", is_flag=True, help="Yahoo's keyless stream of stocks instead of the simulation.")
-@click.option("--symbols", type=int, help="Of the simulated market (200).")
-@click.option("--rate", type=float, help="Its trades per second (1,000).")
+@click.option("--symbols", type=int, callback=positive, help="Of the simulated market (200).")
+@click.option("--rate", type=float, callback=positive, help="Its trades per second (1,000).")
 @click.option("--headless", is_flag=True, help="No live view.")
 def demo_command(
     as_json: bool,
@@ -126,7 +126,7 @@ def _choose_feed(settings: Settings, live: bool, clock: Clock, console: Console)
 
 async def _try_live(settings: Settings, clock: Clock) -> str | None:
     subscription = Subscription(symbols=tuple(_LIVE_SYMBOLS.split(",")), kinds=("trades",))
-    feed = get(_LIVE_FEED).load()(settings.feeds.get(_LIVE_FEED, {}), subscription, clock)
+    feed = make_feed(_LIVE_FEED, settings, subscription, clock)
     try:
         async with asyncio.timeout(_LIVE_TIMEOUT_S):
             await feed.connect()

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ticktrail.cli.options import load_settings, settings_options
+from ticktrail.cli.options import FILE, load_settings, positive, settings_options
 from ticktrail.cli.stage import stage, stop_with_parent
 from ticktrail.clock import SystemClock
 from ticktrail.config import Settings
@@ -19,11 +19,11 @@ __all__ = ["exchange_command"]
 
 @click.command("exchange")
 @settings_options
-@click.option("--symbols", type=int, help="How many are listed.")
-@click.option("--rate", type=float, help="Trades per second.")
-@click.option("--seed", type=int, help="Everything random follows from it.")
-@click.option("--port", type=int, help="On loopback; 0 takes a free one.")
-@click.option("--log-dir", type=click.Path(path_type=Path), help="Where it notes everything that it sends.")
+@click.option("--symbols", type=int, callback=positive, help="How many are listed.")
+@click.option("--rate", type=float, callback=positive, help="Trades per second.")
+@click.option("--seed", type=click.IntRange(min=0), help="Everything random follows from it.")
+@click.option("--port", type=click.IntRange(0, 65_535), help="On loopback; 0 takes a free one.")
+@click.option("--log-dir", type=FILE, help="Where it notes everything that it sends.")
 @click.option("--stop-with-parent", "is_child", is_flag=True, hidden=True)
 def exchange_command(
     symbols: int | None,

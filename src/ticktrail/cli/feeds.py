@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from ticktrail.cli.options import json_option
+from ticktrail.cli.table import show
 from ticktrail.feeds.registry import get, names
 
 __all__ = ["feeds_command"]
@@ -29,4 +29,4 @@ def feeds_command(as_json: bool) -> None:
     table = Table("feed", "needs a key", "what it is", box=None, header_style="bold")
     for name, entry in entries.items():
         table.add_row(name, "yes" if entry.needs_key else "no", entry.summary)
-    Console().print(table)
+    show(table)

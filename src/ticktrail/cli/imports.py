@@ -10,10 +10,11 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ticktrail.cli.options import json_option, load_settings, settings_options
+from ticktrail.cli.options import FILE, json_option, known_kinds, load_settings, not_empty, settings_options
 from ticktrail.cli.pipeline import Pipeline
 from ticktrail.cli.run import passed_on, print_outcome
 from ticktrail.cli.session import run_pipeline
+from ticktrail.cli.text import complain
 from ticktrail.cli.view import totals_of
 from ticktrail.clock import SystemClock
 from ticktrail.config import convert_section
@@ -26,9 +27,11 @@ __all__ = ["import_command"]
 @click.command("import")
 @settings_options
 @json_option
-@click.argument("path", type=click.Path(path_type=Path))
-@click.option("--symbols", default="*", show_default=True, help="Only these, comma-separated.")
-@click.option("--kinds", default="trades,quotes", show_default=True, help="Only these.")
+@click.argument("path", type=FILE)
+@click.option(
+    "--symbols", default="*", show_default=True, callback=not_empty, help="Only these, comma-separated."
+)
+@click.option("--kinds", default="trades,quotes", show_default=True, callback=known_kinds, help="Only these.")
 @click.option("--format", "file_format", help="auto, lean, csv, parquet or capture.")
 @click.option(
     "--speed", default="max", show_default=True, help="max, or a factor of the recorded time: 1x, 10x."
@@ -70,7 +73,9 @@ def import_command(
     with _Bars(console, total_bytes, len(files)) as bars:
         outcome = run_pipeline(pipeline, clock, None, None, console, bars.update)
     print_outcome(outcome, as_json)
-    return 0 if outcome.is_good else 1
+    if outcome.is_interrupted:
+        complain("Stopped before the end of the files. Importing the same again completes it.", "yellow")
+    return 0 if outcome.is_good and not outcome.is_interrupted else 1
 
 
 def _size_bytes(files: list[Path]) -> int:

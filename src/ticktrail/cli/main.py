@@ -5,6 +5,7 @@ Exit codes: 0 success, 1 failure, 2 wrong usage.
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import sys
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import click
 
 from ticktrail.cli.options import EXIT_USAGE
+from ticktrail.cli.text import complain, write_any_text
 from ticktrail.errors import ConfigError, StageFailed, TicktrailError, UsageError
 
 __all__ = ["main"]
@@ -54,6 +56,13 @@ class _Lazy(click.Group):
         command: click.Command = getattr(module, f"{cmd_name}_command")
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in _COMMANDS and (near := difflib.get_close_matches(args[0], _COMMANDS, n=1)):
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]}?")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         del ctx
         with formatter.section("Commands"):
@@ -71,6 +80,7 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
+    write_any_text()
     try:
         result: Any = cli.main(arguments, prog_name="ticktrail", standalone_mode=False)
     except click.ClickException as error:
@@ -80,12 +90,12 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo("Stopped.", err=True)
         sys.exit(1)
     except TicktrailError as error:
-        click.secho(f"Error: {error}", fg="red", err=True)
+        complain(f"Error: {error}")
         sys.exit(_exit_code(error))
     except OSError as error:  # a full disk, a directory that may not be written: no fault of the program
         what = f"Cannot use {error.filename}" if error.filename else "The system refused"
         step = "Check the path, its permissions, and the room on its disk."
-        click.secho(f"Error: {what}: {error.strerror or error}. {step}", fg="red", err=True)
+        complain(f"Error: {what}: {error.strerror or error}. {step}")
         sys.exit(1)
     sys.exit(result if isinstance(result, int) else 0)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import math
+import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +14,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from ticktrail.cli.text import complain
 from ticktrail.config import Loaded, load, unknown_setting
 from ticktrail.errors import ConfigError, Terminal, Transient, UsageError
 
@@ -18,9 +22,13 @@ __all__ = [
     "EXIT_TERMINAL",
     "EXIT_TRANSIENT",
     "EXIT_USAGE",
+    "FILE",
     "child_options",
     "json_option",
+    "known_kinds",
+    "listed",
     "load_settings",
+    "not_empty",
     "positive",
     "settings_options",
 ]
@@ -34,6 +42,24 @@ EXIT_USAGE = 2
 EXIT_TERMINAL = 3
 EXIT_TRANSIENT = 4
 
+_KINDS = ("trades", "quotes", "bars", "status")
+# A file's name with room for an ending.
+_STAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class _File(click.Path):
+    """A path; an empty one, such as that of a variable that is not set, would mean the working directory."""
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        if not os.fspath(value):
+            self.fail("the path is empty.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FILE = _File(path_type=Path)
+
 
 def positive(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
     """Refuse what is no number of seconds, symbols or trades: zero, negative, NaN, infinite. A callback."""
@@ -42,12 +68,39 @@ def positive(ctx: click.Context, param: click.Parameter, value: float | None) ->
     return value
 
 
+def listed(text: str) -> tuple[str, ...]:
+    """Split what is given comma-separated."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def not_empty(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Refuse a list of nothing, which is no wish for everything. A callback."""
+    if value is not None and not listed(value):
+        raise click.BadParameter("it names nothing; leave it out to take the default.", ctx, param)
+    return value
+
+
+def known_kinds(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """Refuse kinds of records that do not exist. A callback."""
+    for kind in listed(value):
+        if kind not in _KINDS:
+            near = difflib.get_close_matches(kind, _KINDS, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(_KINDS)}."
+            raise click.BadParameter(f"there is no kind {kind!r}; {hint}", ctx, param)
+    not_empty(ctx, param, value)
+    return value
+
+
+def _stage_name(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not _STAGE_NAME.fullmatch(value):
+        raise click.BadParameter("letters, digits, dots and dashes, at most 64, name a stage.", ctx, param)
+    return value
+
+
 def settings_options(function: F) -> F:
     """Add ``--config``, ``--set`` and ``--data-dir``."""
     for option in (
-        click.option(
-            "--data-dir", type=click.Path(path_type=Path), help="Where servers and stages keep everything."
-        ),
+        click.option("--data-dir", type=FILE, help="Where servers and stages keep everything."),
         click.option(
             "--set",
             "assignments",
@@ -55,9 +108,7 @@ def settings_options(function: F) -> F:
             metavar="KEY=VALUE",
             help="Any setting: --set kafka.partitions=8.",
         ),
-        click.option(
-            "--config", "config_file", type=click.Path(path_type=Path), help="A ticktrail.toml to read."
-        ),
+        click.option("--config", "config_file", type=FILE, help="A ticktrail.toml to read."),
     ):
         function = option(function)
     return function
@@ -83,10 +134,15 @@ def child_options(function: F) -> F:
         except (Transient, Terminal) as error:
             if not is_child:
                 raise
-            click.secho(f"Error: {error}", fg="red", err=True)
+            complain(f"Error: {error}")
             sys.exit(EXIT_TRANSIENT if isinstance(error, Transient) else EXIT_TERMINAL)
 
-    name = click.option("--name", "stage_name", help="Name in `status`; by default persist, persist-2 …")
+    name = click.option(
+        "--name",
+        "stage_name",
+        callback=_stage_name,
+        help="Name in `status`; by default persist, persist-2 …",
+    )
     child = click.option("--stop-with-parent", "is_child", is_flag=True, hidden=True)
     return name(child(cast("F", run)))
 

@@ -11,13 +11,16 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from ticktrail.cli.options import json_option, load_settings, positive, settings_options
+from ticktrail.cli.options import json_option, listed, load_settings, not_empty, positive, settings_options
 from ticktrail.cli.pipeline import Exchange, Pipeline
 from ticktrail.cli.session import Outcome, run_pipeline
+from ticktrail.cli.source import make_feed
+from ticktrail.cli.text import complain
 from ticktrail.cli.view import View
-from ticktrail.clock import SystemClock
+from ticktrail.clock import Clock, SystemClock
 from ticktrail.config import Settings
 from ticktrail.errors import UsageError
+from ticktrail.feeds import ALL_SYMBOLS, Subscription
 from ticktrail.feeds.registry import get
 
 __all__ = ["choose_exchange", "passed_on", "print_outcome", "run_command"]
@@ -30,9 +33,9 @@ SIMULATED = "SIMULATED MARKET: these prices are made up"
 @settings_options
 @json_option
 @click.option("--feed", required=True, help="A name from `ticktrail feeds`, or file:PATH.")
-@click.option("--symbols", help="Comma-separated; for the feed sim how many (200).")
-@click.option("--rate", type=float, help="Trades per second of the feed sim (2,000).")
-@click.option("--seed", type=int, help="Of the feed sim (1).")
+@click.option("--symbols", callback=not_empty, help="Comma-separated; for the feed sim how many (200).")
+@click.option("--rate", type=float, callback=positive, help="Trades per second of the feed sim (2,000).")
+@click.option("--seed", type=click.IntRange(min=0), help="Of the feed sim (1).")
 @click.option("--seconds", type=float, callback=positive, help="Stop after that long; without it at Ctrl-C.")
 @click.option(
     "--verify", is_flag=True, help="Compare the store with the exchange's own log, record by record."
@@ -63,6 +66,12 @@ def run_command(
             why="the feed file needs a path" if name == "file" else f"the feed {name} takes none",
             next_step="Write --feed file:PATH, or a name from `ticktrail feeds`.",
         )
+    if name != SIM and (rate is not None or seed is not None):
+        raise UsageError(
+            what=f"{'--seed' if rate is None else '--rate'} is of the feed sim alone",
+            why=f"the feed {name} sends what it gets, when it gets it",
+            next_step="Leave it out, or use --feed sim.",
+        )
     if verify and name != SIM:
         raise UsageError(
             what="--verify needs the exchange's own log",
@@ -74,6 +83,8 @@ def run_command(
     if name == SIM:
         given = {"symbols": _count(symbols), "rate": rate, "seed": seed}
         exchange = choose_exchange(settings, given, log_dir=log_dir)
+    elif name != "file":
+        _try_feed(settings, name, symbols, clock)
     pipeline = Pipeline(
         settings,
         clock,
@@ -139,30 +150,34 @@ def print_outcome(outcome: Outcome, as_json: bool, verification: dict[str, Any] 
     for name, value in outcome.rows():
         click.echo(f"{name:>13}  {value}")
     if not outcome.totals.received:
-        click.secho("Nothing was received.", fg="yellow", err=True)
+        complain("Nothing was received.", "yellow")
     if not outcome.is_drained:
-        click.secho(
+        complain(
             "Not everything was stored before the stop; it waits in Kafka and is stored at the next start.",
-            fg="yellow",
-            err=True,
+            "yellow",
         )
     if outcome.killed:
-        click.secho(f"Had to be killed: {', '.join(outcome.killed)}.", fg="yellow", err=True)
+        complain(f"Had to be killed: {', '.join(outcome.killed)}.", "yellow")
     for failure in outcome.failures:
-        click.secho(failure, fg="red", err=True)
+        complain(failure)
     sys.stdout.flush()
 
 
 def _count(symbols: str | None) -> int | None:
     if symbols is None:
         return None
-    if not symbols.isdecimal():
+    if not symbols.isdecimal() or not int(symbols):
         raise UsageError(
-            what=f"--symbols {symbols} is no number",
+            what=f"--symbols {symbols} is no number of symbols",
             why="the simulated exchange makes up its symbols",
             next_step="Say how many: --symbols 500.",
         )
     return int(symbols)
+
+
+def _try_feed(settings: Settings, name: str, symbols: str | None, clock: Clock) -> None:
+    """Make the feed once as capture will, so that what it refuses is told before anything is started."""
+    make_feed(name, settings, Subscription(symbols=listed(symbols or ALL_SYMBOLS)), clock)
 
 
 def _subscription(feed: str, symbols: str | None, path: str) -> tuple[str, ...]:

@@ -15,6 +15,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from ticktrail.cli.options import json_option, load_settings, settings_options
+from ticktrail.cli.table import show
+from ticktrail.cli.text import complain
 from ticktrail.clock import NS_PER_SECOND, SystemClock
 from ticktrail.errors import StackError
 from ticktrail.stack import SERVERS, Endpoints, Stack
@@ -36,12 +38,16 @@ def show_progress(console: Console) -> Iterator[StackProgress]:
 
     def report(stage: str, fraction: float) -> None:
         name = stage.partition(":")[0]
+        bars.start()  # not before: an error that comes first needs no empty line above it
         if name not in tasks:
             tasks[name] = bars.add_task(stage, total=1.0)
         bars.update(tasks[name], description=stage, completed=fraction)
 
-    with bars:
+    try:
         yield report
+    finally:
+        if tasks:
+            bars.stop()
 
 
 @click.command("up")
@@ -66,7 +72,7 @@ def _print_endpoints(endpoints: Endpoints, as_json: bool) -> None:
         click.echo(json.dumps(msgspec.to_builtins(endpoints), indent=2))
         return
     for notice in endpoints.notices:
-        click.secho(notice, fg="yellow", err=True)
+        complain(notice, "yellow")
     how = f"answer after {endpoints.ready_s:.1f} s"
     if endpoints.already_running:
         how = "answer" if endpoints.notices else "were already running"
@@ -92,7 +98,7 @@ def down_command(as_json: bool, **options: Any) -> None:
         click.echo(json.dumps(msgspec.to_builtins(report)))
         return
     for notice in report.notices:
-        click.secho(notice, fg="yellow", err=True)
+        complain(notice, "yellow")
     if report.stopped:
         click.echo(f"Stopped {' and '.join(report.stopped)} in {report.seconds:.1f} s. The data is kept.")
     else:
@@ -125,14 +131,13 @@ def status_command(as_json: bool, **options: Any) -> int:
             f"{server.rss_bytes // _MIB} MiB" if server.pid else "",
             f"{server.uptime_s:.0f} s" if server.pid else "",
         )
-    console = Console()
-    console.print(table)
+    show(table)
     if stages:
         table = Table("stage", "state", "pid", "last word", box=None, header_style="bold")
         for reading in stages:
             row = _stage_row(reading)
             table.add_row(row["stage"], row["state"], str(row["pid"]), f"{row['age_s']:.1f} s ago")
-        console.print(table)
+        show(table)
     if status.state == "down":
         click.echo("Start the servers with `ticktrail up`.")
     return 0 if status.state == "up" else 1

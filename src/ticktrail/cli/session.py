@@ -45,6 +45,8 @@ class Outcome:
         Stage → how often it died and was started again. Its counts are then those of its last words.
     failures
         What stages that stopped with an error said.
+    is_interrupted
+        Whether Ctrl-C ended it, not its source or its time.
     """
 
     totals: Totals
@@ -53,6 +55,7 @@ class Outcome:
     killed: list[str]
     restarts: dict[str, int]
     failures: list[str]
+    is_interrupted: bool
 
     @property
     def is_good(self) -> bool:
@@ -100,6 +103,7 @@ class Outcome:
             "reconnects": totals.reconnects,
             "restarts": self.restarts,
             "is_drained": self.is_drained,
+            "is_interrupted": self.is_interrupted,
             "killed": self.killed,
             "failures": self.failures,
             "latency_event_to_stored_ms": {
@@ -148,6 +152,7 @@ def run_pipeline(
     try:
         pipeline.start(stop)
         _watch(pipeline, clock, stop, (view, seconds), console, on_turn)
+        is_interrupted = stop.is_set()
         stop.clear()
         # Once the exchange has gone capture looks for it in vain, which is no reconnect.
         reconnects = totals_of(pipeline.snapshots()).reconnects
@@ -165,6 +170,7 @@ def run_pipeline(
         killed=killed,
         restarts=dict(pipeline.children.restarts),
         failures=[str(failure) for failure in pipeline.children.failures],
+        is_interrupted=is_interrupted,
     )
 
 

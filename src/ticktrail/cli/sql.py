@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -12,11 +16,11 @@ import click
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
-from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from ticktrail.cli.options import json_option, load_settings, settings_options
+from ticktrail.cli.options import FILE, json_option, load_settings, settings_options
+from ticktrail.cli.table import show
 from ticktrail.cli.text import printable
 from ticktrail.config import Settings
 from ticktrail.errors import UsageError
@@ -29,7 +33,6 @@ __all__ = ["print_table", "run_sql", "sql_command"]
 _SHOWN_ROWS = 40
 # As Python objects rows take twenty times their room: a part of them at a time.
 _JSON_ROWS = 10_000
-_WIDTH_MAX = 100_000
 _ENDINGS = (".csv", ".parquet", ".arrow")
 
 
@@ -41,7 +44,7 @@ _ENDINGS = (".csv", ".parquet", ".arrow")
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=FILE,
     help="Write the rows to a .csv, .parquet or .arrow file.",
 )
 def sql_command(query: str, scan_all: bool, output: Path | None, as_json: bool, **options: Any) -> None:
@@ -54,7 +57,9 @@ def sql_command(query: str, scan_all: bool, output: Path | None, as_json: bool, 
     settings = load_settings(**options).settings
     if output is not None:
         _check_output(output)  # before what may be a long query
-    rows = run_sql(settings, query, scan_all=scan_all)
+    with _ended_by_interrupt():
+        # What the shell gave is UTF-8, whatever the locale would have it be.
+        rows = run_sql(settings, os.fsencode(query).decode("utf-8", "replace"), scan_all=scan_all)
     if output is not None:
         _write(rows, output)
         click.echo(f"Wrote {rows.num_rows:,} rows to {output}.", err=True)
@@ -99,15 +104,21 @@ def print_table(rows: pa.Table) -> None:
             table.columns[index].justify = "right"
     for row in rows.slice(0, _SHOWN_ROWS).to_pylist():
         table.add_row(*(Text(printable(_shown(value))) for value in row.values()))
-    console = Console()
-    # Wider than the terminal is better than cut: a pager or a file shows it whole.
-    wanted = console.measure(table, options=console.options.update(width=_WIDTH_MAX)).maximum
-    console.width = max(console.width, wanted)
-    console.print(table)
+    show(table, may_wrap=False)
     if rows.num_rows > _SHOWN_ROWS:
-        console.print(
-            f"… {rows.num_rows - _SHOWN_ROWS:,} more rows (--json or --output give all)", style="dim"
-        )
+        click.echo(f"… {rows.num_rows - _SHOWN_ROWS:,} more rows (--json or --output give all)")
+
+
+@contextmanager
+def _ended_by_interrupt() -> Iterator[None]:
+    """Let Ctrl-C end the process at once: while DuckDB computes, Python's own handler would wait for it."""
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is signal.default_int_handler:  # else a script's background job, which ignores it
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def _say_what_is_stored(engine: Engine) -> None:
@@ -166,15 +177,15 @@ def _write(rows: pa.Table, output: Path) -> None:
                     writer.write_table(rows)
         partial.replace(output)
     except pa.ArrowException as error:
-        partial.unlink(missing_ok=True)
         raise UsageError(
             what=f"Cannot write {output}",
             why=str(error),
             next_step="Write .parquet or .arrow, or cast such columns to VARCHAR.",
         ) from error
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise OSError(error.errno, error.strerror or str(error), str(output)) from error
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _plain(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 from typing import Any
 
@@ -12,10 +13,13 @@ from ticktrail.bus import Tail, Tailed, Topics
 from ticktrail.cli.options import load_settings, settings_options
 from ticktrail.cli.text import printable
 from ticktrail.codec import decode_record
-from ticktrail.errors import CodecError
+from ticktrail.errors import CodecError, SchemaMismatch
 from ticktrail.model import Record
 
 __all__ = ["tail_command"]
+
+# As they are asked for: without prefix and version.
+_TOPICS = ("trades", "quotes", "bars", "vendor-bars", "status", "gaps", "dead-letters")
 
 
 @click.command("tail")
@@ -36,12 +40,22 @@ def tail_command(topic: str, as_json: bool, from_start: bool, count: int | None,
     name = topic if topic.startswith(f"{prefix}.") else f"{prefix}.{topic}"
     if not name.endswith((".v1", ".dead-letters")) and ".raw." not in name:
         name += ".v1"
-    with Tail(settings.kafka, name, from_start=from_start) as values:
+    try:
+        tail = Tail(settings.kafka, name, from_start=from_start)
+    except SchemaMismatch as error:
+        error.next_step = f"{_nearest(topic)} {error.next_step}".lstrip()
+        raise
+    with tail as values:
         for number, value in enumerate(values, start=1):
             click.echo(_shown(value, as_json))
             if number == count:
                 return
             sys.stdout.flush()
+
+
+def _nearest(topic: str) -> str:
+    near = difflib.get_close_matches(topic, _TOPICS, n=1)
+    return f"Did you mean {near[0]}?" if near else ""
 
 
 def _shown(tailed: Tailed, as_json: bool) -> str:

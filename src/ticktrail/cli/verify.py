@@ -6,6 +6,7 @@ log by the rules of the tapes, in code that shares nothing with the bars stage.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ticktrail.config import Settings
+from ticktrail.config import Settings, wants_color
 from ticktrail.feeds.sim import read_log
 from ticktrail.model.conditions import sale_condition_flags
 from ticktrail.query import Engine
@@ -65,7 +66,8 @@ class Verification:
     def print(self) -> None:
         """Print all figures, for people."""
         verdict = "stored = sent, record by record" if self.is_equal else "stored and sent DIFFER"
-        click.secho(f"{'verified':>13}  {verdict}", fg="green" if self.is_equal else "red")
+        color = "green" if self.is_equal else "red"
+        click.secho(f"{'verified':>13}  {verdict}", fg=color, color=wants_color(sys.stdout))
         for name, value in asdict(self).items():
             click.echo(f"{name:>13}  {value:,}")
 

@@ -31,6 +31,8 @@ ENDPOINTS_FILE = "endpoints.json"
 
 _LOOPBACK = "127.0.0.1"
 _PREFIX = "TICKTRAIL_"
+# A hundred times a file with every setting; a device such as /dev/zero has no end.
+_FILE_BYTES_MAX = 1024 * 1024
 _TABLE = re.compile(r"^\s*\[+\s*([^\]]+?)\s*\]+")
 _KEY = re.compile(r"""^\s*["']?([\w.-]+)["']?\s*=""")
 
@@ -62,7 +64,11 @@ def file_layer(path: Path) -> Layer:
         It cannot be read or is no TOML.
     """
     try:
-        text = path.read_bytes().decode()
+        with path.open("rb") as file:
+            content = file.read(_FILE_BYTES_MAX + 1)
+        if len(content) > _FILE_BYTES_MAX:
+            raise _unreadable(path, "it is larger than 1 MiB", "Give the path of a TOML file.")
+        text = content.decode()
         tables = tomllib.loads(text)
     except OSError as error:
         raise _unreadable(

@@ -194,12 +194,19 @@ def mistyped_setting(key: str, why: str, source: str) -> ConfigError:
 def _reason(error: Exception, hint: Any, value: Any) -> str:
     text = str(error)
     if text.startswith("Invalid enum value"):  # msgspec repeats the value here
-        choices = get_args(hint) if get_origin(hint) is Literal else ()
+        choices = _choices(hint)
         expected = f"one of {', '.join(map(str, choices))}" if choices else "one of the allowed values"
         return f"expected {expected}, got another {type_name(value)}"
     for theirs, ours in (("`", ""), ("Expected", "expected"), ("array", "list"), ("object", "table")):
         text = text.replace(theirs, ours)
     return text
+
+
+def _choices(hint: Any) -> tuple[Any, ...]:
+    """Give the words that a setting takes, or each item of one that is a list."""
+    if get_origin(hint) is Literal:
+        return get_args(hint)
+    return tuple(choice for inner in get_args(hint) for choice in _choices(inner))
 
 
 def type_name(value: Any) -> str:

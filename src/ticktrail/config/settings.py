@@ -216,7 +216,13 @@ class BarsSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     group: Name = "ticktrail-bars"
     lateness_ms: Annotated[int, msgspec.Meta(ge=0, le=86_400_000)] = 1_000
-    intervals: tuple[Literal["1s", "1m", "5m", "1h", "1d"], ...] = ("1s", "1m", "5m", "1h", "1d")
+    intervals: Annotated[tuple[Literal["1s", "1m", "5m", "1h", "1d"], ...], msgspec.Meta(min_length=1)] = (
+        "1s",
+        "1m",
+        "5m",
+        "1h",
+        "1d",
+    )
     poll_records_max: Count = 20_000
 
 

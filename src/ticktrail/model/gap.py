@@ -23,7 +23,8 @@ class Gap(Record, frozen=True, kw_only=True, gc=False):
     missing
         How many records are missing, or `MISSING_UNKNOWN`.
     cause
-        ``"disconnect"``, ``"silence"``, ``"sequence"``, ``"overflow"``, ``"capture_down"``, ``"retention"``.
+        ``"disconnect"``, ``"silence"``, ``"sequence"``, ``"overflow"``, ``"capture_down"``, ``"retention"``,
+        ``"truncation"``.
     state
         ``"open"``, ``"repaired"`` or ``"permanent"``.
     detail

@@ -98,9 +98,14 @@ class Poll:
         )
 
     def spans(self) -> list[Span]:
-        """Name the offsets that these values cover."""
+        """Name the offsets that these values cover; their state is the log's time of the last one."""
         return [
-            Span(partition=batch.partition, first=int(batch.offsets[0]), end=int(batch.offsets[-1]) + 1)
+            Span(
+                partition=batch.partition,
+                first=int(batch.offsets[0]),
+                end=int(batch.offsets[-1]) + 1,
+                state=str(batch.append_ts_ms[-1]),
+            )
             for batch in self._batches
         ]
 

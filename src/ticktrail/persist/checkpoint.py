@@ -24,25 +24,32 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ticktrail.bus import Partition
+from ticktrail.bus import Partition, Position
 
 __all__ = ["Checkpoint", "Span"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """Consecutive offsets of one partition, from `first` to before `end`."""
+    """Consecutive offsets of one partition, from `first` to before `end`.
+
+    Parameters
+    ----------
+    state
+        To be committed beside the end.
+    """
 
     partition: Partition
     first: int
     end: int
+    state: str = ""
 
 
 @dataclass
 class _Work:
     """One ticket's share of a partition."""
 
-    end: int
+    end: Position
     settled_ns: int | None = None
 
 
@@ -50,8 +57,8 @@ class _Work:
 class _Held:
     """What is known of a partition that is assigned to us."""
 
-    position: int | None = None
-    committed: int | None = None
+    position: Position | None = None
+    committed: Position | None = None
     work: deque[_Work] = field(default_factory=deque)
 
 
@@ -85,8 +92,8 @@ class Checkpoint:
         shares = []
         for span in spans:
             held = self._held[span.partition]
-            assert not held.work or held.work[-1].end <= span.first, "offsets must rise"
-            work = _Work(span.end)
+            assert not held.work or held.work[-1].end.offset <= span.first, "offsets must rise"
+            work = _Work(Position(span.end, span.state))
             held.work.append(work)
             shares.append(work)
         self._tickets[ticket] = shares
@@ -104,19 +111,19 @@ class Checkpoint:
             while work and (settled_ns := work[0].settled_ns) is not None and settled_ns <= until_ns:
                 held.position = work.popleft().end
 
-    def due(self) -> dict[Partition, int]:
-        """Give the offset to commit for each partition whose checkpoint moved since `committed`."""
+    def due(self) -> dict[Partition, Position]:
+        """Give what to commit for each partition whose checkpoint moved since `committed`."""
         return {
             partition: held.position
             for partition, held in self._held.items()
             if held.position is not None and held.position != held.committed
         }
 
-    def committed(self, offsets: Mapping[Partition, int]) -> None:
+    def committed(self, positions: Mapping[Partition, Position]) -> None:
         """Note what the broker has taken."""
-        for partition, offset in offsets.items():
+        for partition, position in positions.items():
             if partition in self._held:
-                self._held[partition].committed = offset
+                self._held[partition].committed = position
 
     def oldest_settled_ns(self) -> int | None:
         """Tell since when settled work has waited for its proof; None where none does.

@@ -13,8 +13,10 @@ __all__ = [
     "CHECKPOINT_AGE",
     "DEAD_LETTERS",
     "LAG",
+    "LAG_AGE",
     "LATENCY_EVENT",
     "LATENCY_RECV",
+    "LOST",
     "NOT_STORED",
     "OPEN_POLLS",
     "RECEIVED",
@@ -29,6 +31,12 @@ STORED = Counter(
     "Records acknowledged by the store.",
     labels=("table",),
     unit="records",
+)
+LOST = Counter(
+    "ticktrail_persist_lost_offsets_total",
+    "Offsets that Kafka deleted before they were read; each loss is a permanent gap row.",
+    labels=("topic",),
+    unit="offsets",
 )
 NOT_STORED = Counter(
     "ticktrail_persist_not_stored_records_total",
@@ -57,6 +65,11 @@ LAG = Gauge(
     "Values in the log behind the last one taken.",
     labels=("topic",),
     unit="records",
+)
+LAG_AGE = Gauge(
+    "ticktrail_persist_lag_seconds",
+    "Age of the last record read, in the partition that is furthest behind; 0 where none is.",
+    unit="seconds",
 )
 OPEN_POLLS = Gauge(
     "ticktrail_persist_open_polls", "Polls whose writes are not all acknowledged.", unit="polls"

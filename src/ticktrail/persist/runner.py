@@ -12,19 +12,20 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ticktrail.bus import Consumer, Partition, Position, Producer, Topics
 from ticktrail.clock import NS_PER_MS, NS_PER_SECOND, Backoff, Clock
 from ticktrail.config import Settings
-from ticktrail.errors import StoreRestarted, TicktrailError, Transient, WriteRejected
+from ticktrail.errors import RecordsLost, StoreRestarted, TicktrailError, Transient, WriteRejected
 from ticktrail.model import Flag
 from ticktrail.persist import metrics
 from ticktrail.persist.batch import Letter, Poll, Write
 from ticktrail.persist.checkpoint import Checkpoint
-from ticktrail.persist.dead_letters import DeadLetters
+from ticktrail.persist.letters import Letters
+from ticktrail.persist.loss import LagWatch, gap_of
 from ticktrail.store import SyncProver, Writer
 from ticktrail.telemetry import get_logger
 
@@ -88,7 +89,9 @@ class Persist:
         self._clock = clock
         self._stop = stop
         self._topics = Topics.of(settings.kafka)
-        self._dead_letters = DeadLetters(Producer(settings.kafka, clock), self._topics)
+        self._letters = Letters(Producer(settings.kafka, clock), self._topics)
+        self._committed_states: dict[Partition, str] = {}
+        self._lag_watch = LagWatch(settings.kafka.retention_hours, clock)
         self._next_commit_ns = 0
         self._never = threading.Event()  # its wait is a pause
         self._begin_anew()
@@ -155,7 +158,14 @@ class Persist:
             self._consumer.resume()
         if self._failed or self._checkpoint.open_tickets < _OPEN_POLLS_MAX:
             # Also while paused, or the group would take this member for dead.
-            if batches := self._consumer.poll(self._settings.persist.poll_records_max):
+            try:
+                batches = self._consumer.poll(self._settings.persist.poll_records_max)
+            except RecordsLost as loss:
+                self._pass_over(loss)
+                return
+            for batch in batches:
+                self._lag_watch.take(batch.partition, int(batch.append_ts_ms[-1]))
+            if batches:
                 self._begin(Poll(batches))
         else:
             self._take_answer(_ANSWER_WAIT_S)
@@ -184,6 +194,18 @@ class Persist:
             self._submit(task, write)
         if not writes:
             self._settle(task)
+
+    def _pass_over(self, loss: RecordsLost) -> None:
+        """Go on where the log does; the ledger keeps what it lost."""
+        partition = Partition(loss.topic, loss.partition)
+        gap = gap_of(loss, self._committed_states.get(partition, ""), self._clock.now_ns())
+        _log.error("persist.records_lost", error=str(loss), detail=gap.detail)
+        self._until_taken(lambda: self._letters.send_gap(gap))
+        metrics.LOST.inc(max(loss.end - loss.first, 0), topic=loss.topic)
+        self._checkpoint.release(partition)
+        self._checkpoint.hold(partition)
+        self._consumer.commit({partition: Position(loss.end)})
+        self._consumer.seek(partition, loss.end)
 
     def _submit(self, task: _Task, write: Write) -> None:
         """Send a write; its answer comes back through the queue, also when sending itself fails."""
@@ -262,20 +284,23 @@ class Persist:
 
     def _bury(self, letters: list[Letter]) -> None:
         """Write dead letters; go on only when Kafka has them."""
+        if letters:
+            self._until_taken(lambda: self._letters.send(letters))
+            metrics.DEAD_LETTERS.inc(len(letters))
+
+    def _until_taken(self, send: Callable[[], None]) -> None:
+        """Send until Kafka has acknowledged; raises only where told to stop meanwhile."""
         backoff = Backoff(*_BACKOFF_S)
         while True:
             try:
-                count = self._dead_letters.send(letters)
+                return send()
             except Transient as error:
                 if self._stop.is_set():
                     self._is_over = True
                     raise
                 delay_s = backoff.next_s()
-                _log.warning("persist.letters_waiting", error=str(error), letters=len(letters))
+                _log.warning("persist.letters_waiting", error=str(error), delay_s=round(delay_s, 2))
                 self._clock.wait(self._stop, delay_s)
-            else:
-                metrics.DEAD_LETTERS.inc(count)
-                return
 
     def _settle(self, task: _Task) -> None:
         del self._tasks[task.ticket]
@@ -301,12 +326,13 @@ class Persist:
         if not due:
             return
         try:
-            self._consumer.commit({partition: Position(offset) for partition, offset in due.items()})
+            self._consumer.commit(due)
         except Transient as error:
             # The same or later offsets are committed at the next turn.
             _log.warning("persist.commit_failed", error=str(error))
             return
         self._checkpoint.committed(due)
+        self._committed_states |= {partition: position.state for partition, position in due.items()}
 
     def _settle_all(self) -> None:
         """Wait for what is open; what the store does not take meanwhile is left to the next reader."""
@@ -336,10 +362,12 @@ class Persist:
         metrics.OPEN_POLLS.set(self._checkpoint.open_tickets)
         metrics.CHECKPOINT_AGE.set(self._checkpoint_age_s())
         metrics.ASSIGNED.set(self._checkpoint.partitions)
-        lags: dict[str, int] = {}
-        for partition, lag in self._consumer.lag().items():
-            lags[partition.topic] = lags.get(partition.topic, 0) + lag
-        for topic, lag in lags.items():
+        lags = self._consumer.lag()
+        metrics.LAG_AGE.set(self._lag_watch.age_s(lags))
+        by_topic: Counter[str] = Counter()
+        for partition, lag in lags.items():
+            by_topic[partition.topic] += lag
+        for topic, lag in by_topic.items():
             metrics.LAG.set(lag, topic=topic)
 
     def _checkpoint_age_s(self) -> float:
@@ -347,8 +375,11 @@ class Persist:
         return 0.0 if oldest_ns is None else (self._clock.monotonic_ns() - oldest_ns) / NS_PER_SECOND
 
     def _assigned(self, positions: Mapping[Partition, Position]) -> None:
-        for partition in positions:
+        for partition, position in positions.items():
             self._checkpoint.hold(partition)
+            self._committed_states[partition] = position.state
+            if position.state.isdigit():
+                self._lag_watch.take(partition, int(position.state))
         _log.info("persist.assigned", partitions=[f"{p.topic}/{p.number}" for p in positions])
 
     def _revoked(self, partitions: Sequence[Partition]) -> None:

@@ -57,8 +57,8 @@ def test_the_values_cover_their_offsets() -> None:
     poll = Poll([batch(FIRST, 10, trade(1), trade(2)), batch(SECOND, 7, quote(1))])
     assert poll.count == 3
     assert poll.spans() == [
-        Span(partition=FIRST, first=10, end=12),
-        Span(partition=SECOND, first=7, end=8),
+        Span(partition=FIRST, first=10, end=12, state="5001"),
+        Span(partition=SECOND, first=7, end=8, state="5000"),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Values that cannot be stored, as they reach their topic."""
+"""What persist says in Kafka, as it reaches its topics."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from fakes.memory_producer import MemoryProducer
 
 from ticktrail.bus import MESSAGE_BYTES_MAX, Producer, Topics
 from ticktrail.errors import Unreachable
+from ticktrail.model import Gap
 from ticktrail.persist.batch import Letter
-from ticktrail.persist.dead_letters import DeadLetters
+from ticktrail.persist.letters import Letters
 
 
 def letter(value: bytes = b"\xff", key: bytes | None = b"f|A") -> Letter:
@@ -25,14 +26,14 @@ def letter(value: bytes = b"\xff", key: bytes | None = b"f|A") -> Letter:
     )
 
 
-def letters() -> tuple[DeadLetters, MemoryProducer]:
+def letters() -> tuple[Letters, MemoryProducer]:
     producer = MemoryProducer()
-    return DeadLetters(cast("Producer", producer), Topics(prefix="t")), producer
+    return Letters(cast("Producer", producer), Topics(prefix="t")), producer
 
 
 def test_a_letter_says_where_it_comes_from() -> None:
     made, producer = letters()
-    assert made.send([letter(), letter(key=None)]) == 2
+    made.send([letter(), letter(key=None)])
     first, second = producer.sent
     assert (first.topic, first.key, first.value) == ("t.dead-letters", b"f|A", b"\xff")
     assert second.key is None
@@ -51,12 +52,6 @@ def test_it_returns_when_kafka_has_them() -> None:
     assert producer.flushes == 1
 
 
-def test_without_letters_nobody_waits() -> None:
-    made, producer = letters()
-    assert made.send([]) == 0
-    assert producer.flushes == 0
-
-
 def test_what_kafka_does_not_take_is_told() -> None:
     made, producer = letters()
     producer.failure = Unreachable(what="Kafka is away", service="Kafka", address="k:1")
@@ -73,3 +68,12 @@ def test_of_a_monster_the_beginning_is_kept() -> None:
     assert sent.value == monster[: len(sent.value)]
     assert len(sent.value) < MESSAGE_BYTES_MAX
     assert sent.headers["cut_from_bytes"] == str(len(monster)).encode()
+
+
+def test_a_gap_goes_to_the_ledger() -> None:
+    made, producer = letters()
+    gap = Gap(feed="*", channel="t/0", day=1, from_ns=2, to_ns=3, ts_recv_ns=3, cause="retention")
+    made.send_gap(gap)
+    (sent,) = producer.sent
+    assert (sent.topic, sent.key, sent.record) == ("t.gaps.v1", b"*|t/0", gap)
+    assert producer.flushes == 1

@@ -1,6 +1,6 @@
-"""Values that cannot be stored, kept with their original bytes.
+"""What persist itself says in Kafka: values that cannot be stored, with their original bytes, and gap rows.
 
-Guarantee: `send` returns only after Kafka has acknowledged the letters, so the offsets they came from may be
+Guarantee: `send` and `send_gap` return only after Kafka has acknowledged, so the offsets in question may be
 committed.
 """
 
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ticktrail.bus import MESSAGE_BYTES_MAX, Producer, Topics
+from ticktrail.bus import MESSAGE_BYTES_MAX, Producer, Topics, message_key
+from ticktrail.codec import encode_record
+from ticktrail.model import Gap
 from ticktrail.persist.batch import Letter
 
-__all__ = ["DeadLetters"]
+__all__ = ["Letters"]
 
 _FLUSH_TIMEOUT_S = 30.0
 # Room for the headers below what the topic takes. Only strangers write values that large: Kafka's own limit
@@ -19,22 +21,21 @@ _FLUSH_TIMEOUT_S = 30.0
 _VALUE_BYTES_MAX = MESSAGE_BYTES_MAX - 64 * 1024
 
 
-class DeadLetters:
-    """Writes the topic ``dead-letters``."""
+class Letters:
+    """Writes the topics ``dead-letters`` and ``gaps.v1``."""
 
     def __init__(self, producer: Producer, topics: Topics) -> None:
         self._producer = producer
-        self._topic = topics.dead_letters
+        self._topics = topics
 
-    def send(self, letters: Iterable[Letter]) -> int:
-        """Store letters; tell how many.
+    def send(self, letters: Iterable[Letter]) -> None:
+        """Store letters.
 
         Raises
         ------
         TicktrailError
             Kafka did not take them all. Sending them again makes copies, and loses none.
         """
-        count = 0
         for letter in letters:
             headers = {
                 "topic": letter.topic.encode(),
@@ -46,8 +47,11 @@ class DeadLetters:
             value = letter.value[:_VALUE_BYTES_MAX]
             if len(value) < len(letter.value):
                 headers["cut_from_bytes"] = str(len(letter.value)).encode()
-            self._producer.send_to_partition(self._topic, -1, value, headers, letter.key)
-            count += 1
-        if count:
-            self._producer.flush(_FLUSH_TIMEOUT_S)
-        return count
+            self._producer.send_to_partition(self._topics.dead_letters, -1, value, headers, letter.key)
+        self._producer.flush(_FLUSH_TIMEOUT_S)
+
+    def send_gap(self, gap: Gap) -> None:
+        """Enter a gap in the ledger; raises as `send` does."""
+        key = message_key(gap.feed, gap.channel)
+        self._producer.send(self._topics.for_record(Gap), [key], [encode_record(gap)])
+        self._producer.flush(_FLUSH_TIMEOUT_S)

@@ -9,14 +9,17 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
+import os
 import pkgutil
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
+from unittest import mock
 
 import click
 import msgspec
+from mkdocs.exceptions import PluginError
 
 import ticktrail
 from ticktrail import errors
@@ -30,6 +33,7 @@ from ticktrail.telemetry import catalogue
 
 _PACKAGE = Path(ticktrail.__file__).parent
 _PLACE = re.compile(r"^<!-- generate: (\w+) -->$", re.MULTILINE)
+_UNFILLED = re.compile(r"--8\s*(<|&lt;)")
 _HEADING = re.compile(r"^(#+ )", re.MULTILINE)
 _ENTRY = re.compile(r"^(\S.*)\n((?:(?: {4}.*)?\n)+)", re.MULTILINE)
 
@@ -37,6 +41,13 @@ _ENTRY = re.compile(r"^(\S.*)\n((?:(?: {4}.*)?\n)+)", re.MULTILINE)
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Fill in a page; called by MkDocs."""
     return _PLACE.sub(lambda place: PARTS[place[1]](), markdown)
+
+
+def on_post_page(output: str, page: Any, **_: Any) -> str:
+    """Refuse a page whose included files are missing from it; called by MkDocs."""
+    if _UNFILLED.search(output):
+        raise PluginError(f"{page.file.src_uri}: a line that includes a file was not understood")
+    return output
 
 
 def cli_part() -> str:
@@ -86,7 +97,13 @@ def _settings_table(section: str, struct: Any) -> str:
 
 
 def _default_of(field: Any) -> Any:
-    return field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
+    if field.default is not msgspec.NODEFAULT:
+        return field.default
+    # Directories of the user: not those of whoever builds the pages.
+    with mock.patch.dict(os.environ, {"HOME": "~"}):
+        for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+            os.environ.pop(name, None)
+        return field.default_factory()
 
 
 def _default(value: Any) -> str:
@@ -96,7 +113,7 @@ def _default(value: Any) -> str:
         return "empty"
     if isinstance(value, tuple):
         return f"`{','.join(value)}`"
-    return f"`{str(value).lower() if isinstance(value, bool) else value}`".replace(str(Path.home()), "~")
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
 def feeds_part() -> str:

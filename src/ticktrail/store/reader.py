@@ -268,8 +268,14 @@ def _use_keyspace(session: StoreSession) -> None:
             next_step="Store something first, with `ticktrail run` or `ticktrail import`, "
             "or name another keyspace with TICKTRAIL_STORE__KEYSPACE.",
         ) from error
-    if not rows or rows[0].version != SCHEMA_VERSION:
-        found = rows[0].version if rows else 0
+    if not rows:
+        raise SchemaMismatch(
+            what=f"The keyspace {keyspace} has no tables yet",
+            why="another process is making them, or was ended while it did",
+            next_step="Try again in a few seconds; else run any ticktrail command that writes, such as "
+            "`ticktrail persist`.",
+        )
+    if (found := rows[0].version) != SCHEMA_VERSION:
         raise SchemaMismatch(
             what=f"The keyspace {keyspace} cannot be read by this version",
             why=f"its schema has version {found}, this program knows {SCHEMA_VERSION}",

@@ -218,7 +218,10 @@ def _check_first_time(path: Path, names: Sequence[str], layout: Layout, first: b
         return
     why, next_step = f"{text!r} in column {column} is no time", ""
     if layout.time_unit:
-        next_step = f"Expected whole {layout.time_unit} since 1970-01-01 UTC; see time_unit and columns."
+        next_step = f"Expected whole {layout.time_unit} since 1970-01-01 UTC, as the column's name says."
+        if not text.isdecimal():
+            next_step += " Times as text want a name without unit: rename it and map it, as in "
+            next_step += 'columns = { ts_event_ns = "time" }.'
     elif text.isdecimal():
         why = f"column {column} holds numbers such as {text}, of an unknown unit"
         next_step = 'Set time_unit to "ns", "us", "ms" or "s".'

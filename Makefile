@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TICKTRAIL := $(BIN)/ticktrail
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-recordings lint format docs bench lock proto clean
+.PHONY: help demo test test-recordings chaos lint format docs bench lock proto clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -21,6 +21,9 @@ test: $(VENV)/.dev ## The whole test suite, with the real servers
 
 test-recordings: $(VENV)/.dev ## All of the recorded market data, not only a part (needs the recordings)
 	$(BIN)/python -m pytest -m recordings --all-recordings
+
+chaos: $(VENV)/.dev ## Kill everything again and again under load, into docs/reliability.md
+	$(BIN)/python -m pytest tests/chaos --chaos --chaos-report docs/reliability.md
 
 lint: $(VENV)/.dev ## Style, types, and who may import whom
 	$(BIN)/ruff check .

@@ -20,8 +20,11 @@ pytest_plugins = ["fixtures_servers"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add what `make test-recordings` asks for."""
+    """Add what `make test-recordings` and `make chaos` ask for."""
     parser.addoption("--all-recordings", action="store_true", help="use all recorded data, not only a part")
+    parser.addoption("--chaos", action="store_true", help="run all of tests/chaos, for an hour or two")
+    parser.addoption("--chaos-seed", type=int, default=1, help="decides when what is killed")
+    parser.addoption("--chaos-report", help="write the results there, as Markdown")
 
 
 _CHECKOUT = Path(__file__).resolve().parent.parent

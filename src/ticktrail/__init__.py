@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,7 +19,9 @@ _HOMES = {"decode": "ticktrail.codec", "read": "ticktrail.api", "sql": "ticktrai
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        return importlib.metadata.version("ticktrail")
+        from importlib.metadata import version  # noqa: PLC0415  (slow, and for this alone)
+
+        return version("ticktrail")
     if name not in _HOMES:
         raise AttributeError(f"module 'ticktrail' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

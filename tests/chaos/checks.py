@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
-from cassandra.cluster import Cluster
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
+from cassandra.policies import RoundRobinPolicy
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
 from ticktrail.bus import Topics
@@ -125,10 +126,15 @@ def sent_trades(log_dir: Path) -> dict[Sent, dict[str, Any]]:
 
 def stored_trades(settings: Settings) -> list[Any]:
     """Read all rows of the table with the stock driver."""
-    cluster = Cluster([settings.store.hosts], port=settings.store.port, protocol_version=5)
+    everywhere = ExecutionProfile(load_balancing_policy=RoundRobinPolicy(), request_timeout=60)
+    cluster = Cluster(
+        [settings.store.hosts],
+        port=settings.store.port,
+        protocol_version=5,
+        execution_profiles={EXEC_PROFILE_DEFAULT: everywhere},
+    )
     try:
         session = cluster.connect(settings.store.keyspace)
-        session.default_timeout = 60
         return list(session.execute("SELECT symbol, ts, event_id, tick FROM trades"))
     finally:
         cluster.shutdown()

@@ -1,12 +1,17 @@
-"""Options of the chaos suite."""
+"""Options of the chaos suite, and what all its scenarios share."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from chaos.checks import compare
 from chaos.report import Report
+from chaos.world import Scenario, ServerPair, World, until
 
 SHORT_RATE = 2_000.0
 FULL_RATE = 5_000.0
@@ -30,3 +35,31 @@ def chaos_report(request: pytest.FixtureRequest) -> Iterator[Report]:
     path = request.config.getoption("--chaos-report")
     if path is not None and report.rows:
         report.write(Path(path))
+
+
+@pytest.fixture
+def scenario(
+    pair: ServerPair, tmp_path: Path, request: pytest.FixtureRequest, chaos_report: Report
+) -> Scenario:
+    """Give what runs a scenario: the block does the harm; before and after it is what belongs to all."""
+    seed: int = request.config.getoption("--chaos-seed")
+
+    @contextmanager
+    def run(name: str, **world_options: Any) -> Iterator[World]:
+        options = {"rate": chaos_report.rate} | world_options
+        world = World(pair, tmp_path, seed=seed, **options)
+        begun = time.monotonic()
+        try:
+            world.start()
+            until(world.is_flowing, "trades are stored")
+            yield world
+            until(world.is_flowing, "trades are stored again")
+            world.settle()
+            verdict = compare(world.settings, world.log_dir)
+        finally:
+            world.close()
+            world.revive()
+        chaos_report.add(name, seed, time.monotonic() - begun, world.faults, verdict)
+        assert not verdict.problems, f"{name}, seed {seed}: {verdict}"
+
+    return run

@@ -6,24 +6,15 @@ Everything random follows from a seed, which a failure tells: ``--chaos-seed`` r
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
-from chaos.checks import Verdict, committed_but_not_stored, compare
-from chaos.report import Report
-from chaos.world import ServerPair, World, until
+from chaos.world import Scenario, ServerPair, World, until
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(1_800)]
 
-UNSAFE = Path(__file__).with_name("unsafe.py")
 SERVERS = ("kafka", "cassandra")
 STAGES = ("capture", "persist", "bars")
-
-Scenario = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
@@ -32,34 +23,6 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerPair]:
     made.up()
     yield made
     made.down()
-
-
-@pytest.fixture
-def scenario(
-    pair: ServerPair, tmp_path: Path, request: pytest.FixtureRequest, chaos_report: Report
-) -> Scenario:
-    """Give what runs a scenario: the block does the harm; before and after it is what belongs to all."""
-    seed: int = request.config.getoption("--chaos-seed")
-
-    @contextmanager
-    def run(name: str, **world_options: Any) -> Iterator[World]:
-        options = {"rate": chaos_report.rate} | world_options
-        world = World(pair, tmp_path, seed=seed, **options)
-        begun = time.monotonic()
-        try:
-            world.start()
-            until(world.is_flowing, "trades are stored")
-            yield world
-            until(world.is_flowing, "trades are stored again")
-            world.settle()
-            verdict = compare(world.settings, world.log_dir)
-        finally:
-            world.close()
-            world.revive()
-        chaos_report.add(name, seed, time.monotonic() - begun, world.faults, verdict)
-        assert not verdict.problems, f"{name}, seed {seed}: {verdict}"
-
-    return run
 
 
 def kill_and_revive(world: World, name: str) -> None:
@@ -80,21 +43,6 @@ def test_each_process_dies_once(scenario: Scenario) -> None:
             kill_and_revive(world, name)
 
 
-def test_what_is_committed_outlives_cassandra(scenario: Scenario) -> None:
-    """Both die at once, so that nobody writes anything again before it is counted."""
-    with scenario("kill -9 of Cassandra and persist at once") as world:
-        world.run(world.random.uniform(0.5, 2.0))
-        lose_both(world)
-        assert committed_but_not_stored(world.settings) == 0
-        world.stages["persist"].start()
-
-
-def lose_both(world: World) -> None:
-    world.kill("cassandra")
-    world.stages["persist"].kill()
-    world.revive()
-
-
 # --- everything --------------------------------------------------------------------------------------
 
 KILLS = 20
@@ -113,30 +61,6 @@ def test_kill_9_again_and_again(scenario: Scenario, name: str) -> None:
 def test_a_process_stands_still(scenario: Scenario, name: str) -> None:
     with scenario(f"SIGSTOP of {name} for 20 s") as world, world.frozen(name):
         world.run(20)
-
-
-@pytest.mark.chaos
-def test_cassandra_dies_right_after_an_answer(scenario: Scenario) -> None:
-    with scenario(
-        "kill -9 of Cassandra and persist within 50 ms after an acknowledgement, 10 times"
-    ) as world:
-        for _ in range(10):
-            world.run(world.random.uniform(0.2, 2.0))
-            stored = world.stored()
-            until(lambda stored=stored: world.stored() > stored, "something is acknowledged")  # type: ignore[misc]
-            lose_both(world)
-            assert committed_but_not_stored(world.settings) == 0
-            world.stages["persist"].start()
-            until(world.is_flowing, "trades are stored again")
-
-
-@pytest.mark.chaos
-def test_cassandra_dies_young(scenario: Scenario) -> None:
-    """Seconds after its tables were made."""
-    with scenario("kill -9 of Cassandra seconds after its schema was made") as world:
-        lose_both(world)
-        assert committed_but_not_stored(world.settings) == 0
-        world.stages["persist"].start()
 
 
 @pytest.mark.chaos
@@ -163,42 +87,3 @@ def test_a_feed_full_of_faults(scenario: Scenario) -> None:
     faults = ("duplicate_per_million=20000", "reorder_per_million=20000", "garbage_per_million=2000")
     with scenario("a duplicate, reordered, garbage-ridden feed", faults=faults) as world:
         world.run(20)
-
-
-# --- the suite itself --------------------------------------------------------------------------------
-
-
-@pytest.mark.chaos
-def test_without_the_checkpoint_rule_the_loss_is_seen(
-    pair: ServerPair, tmp_path: Path, request: pytest.FixtureRequest, chaos_report: Report
-) -> None:
-    seed: int = request.config.getoption("--chaos-seed")
-    programs = {"persist": [str(UNSAFE)]}
-    lost = 0
-    begun = time.monotonic()
-    world = World(pair, tmp_path, rate=chaos_report.rate, seed=seed, programs=programs)
-    try:
-        world.start()
-        for _ in range(10):
-            until(world.is_flowing, "trades are stored")
-            world.run(world.random.uniform(0.5, 2.0))
-            lose_both(world)
-            lost = committed_but_not_stored(world.settings)
-            if lost:
-                break
-            world.stages["persist"].start()
-        assert lost, "ten kills of Cassandra, and the suite saw nothing of the missing rule"
-        world.stages["persist"].start()
-        world.settle()
-        verdict = compare(world.settings, world.log_dir)
-    finally:
-        world.close()
-        world.revive()
-    chaos_report.add(
-        f"the checkpoint rule switched off: {lost} trades lost at kill {world.faults}, as it must be",
-        seed,
-        time.monotonic() - begun,
-        world.faults,
-        Verdict(sent=verdict.sent, stored=verdict.stored),
-    )
-    assert any("neither stored nor in a gap" in problem for problem in verdict.problems)

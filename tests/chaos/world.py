@@ -13,11 +13,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from random import Random
 
-from confluent_kafka import KafkaException
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from fixtures_servers import Servers, flags_of, new_settings
 
 from ticktrail.bus import Topics, ensure_topics, uncommitted
@@ -27,6 +27,9 @@ from ticktrail.errors import TicktrailError, Transient
 from ticktrail.stack import Stack
 from ticktrail.store import connect, migrate
 from ticktrail.telemetry import Health, Reading, read_snapshots, run_dir
+
+# Runs a scenario by its name: a context manager that gives the world.
+Scenario = Callable[..., AbstractContextManager["World"]]
 
 SETTLE_TIMEOUT_S = 240.0
 START_TIMEOUT_S = 60.0
@@ -254,7 +257,7 @@ class World:
         self.tend()
         before = self._committed()
         time.sleep(0.5)
-        return self._committed() > before
+        return self._committed() > before > 0
 
     def settle(self) -> None:
         """End the market, and wait until everything it sent has been worked off; then end all stages."""
@@ -327,9 +330,13 @@ class World:
         return bool(is_new) and assigned == self.settings.kafka.partitions and not lag
 
     def _committed(self) -> int:
-        try:
-            left = uncommitted(self.settings.kafka, self.settings.persist.group, [self._topics.trades])
-        except (TicktrailError, KafkaException):
-            return -1
-        end = self._end()
-        return -1 if end is None else end - left
+        """Give the sum of the offsets that persist has committed for trades."""
+        kafka, topic = self.settings.kafka, self._topics.trades
+        config = {"bootstrap.servers": kafka.bootstrap_servers, "group.id": self.settings.persist.group}
+        with closing(Consumer(config)) as consumer:
+            partitions = [TopicPartition(topic, number) for number in range(kafka.partitions)]
+            try:
+                found = consumer.committed(partitions, timeout=5)
+            except KafkaException:
+                return 0
+        return sum(max(each.offset, 0) for each in found)

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from ticktrail.model import Bar, Columns, Flag, Trade
+import msgspec
+
+from ticktrail.model import Bar, Columns, Correction, Flag, Trade
 
 NEW_YORK = "America/New_York"
 LENGTHS_S = {"1s": 1, "1m": 60, "5m": 300, "1h": 3600}
@@ -41,6 +43,36 @@ def bars_from(trades: Iterable[Trade], interval: str, zone: str = NEW_YORK) -> d
         open_ns, _ = window(trade.ts_ns, interval, zone)
         windows.setdefault((trade.feed, trade.symbol, interval, open_ns), []).append(trade)
     return {key: sums for key, inside in windows.items() if (sums := _sums(inside, interval, zone))}
+
+
+def amended(trades: Iterable[Trade], corrections: Iterable[Correction]) -> list[Trade]:
+    """Say of each trade what its venue last said of it; those that were cancelled are left out.
+
+    Corrections are gone through in the order of their own times. One finds the trades of its day that bear
+    the name it gives, or were given that name by a correction before it.
+    """
+    by_identity = {(t.feed, t.symbol, t.ts_ns, t.event_id): t for t in trades}
+    names = {key: [(t.event_id, t.venue, t.trade_id)] for key, t in by_identity.items()}
+    words: dict[tuple[str, str, int, int], Correction] = {}
+    for word in sorted(set(corrections), key=lambda word: (word.ts_ns, word.event_id)):
+        for key, trade in by_identity.items():
+            if (trade.feed, trade.symbol, trade.day) != (word.feed, word.symbol, word.day):
+                continue
+            original, *later = names[key]
+            named = (word.venue, word.trade_id)
+            if (word.original_event_id, *named) == original or named in [name[1:] for name in later]:
+                words[key] = word
+                if word.action == "correct":
+                    names[key].append((-1, word.venue, word.corrected_trade_id))
+    return [
+        _corrected(trade, words[key]) if key in words else trade
+        for key, trade in by_identity.items()
+        if key not in words or words[key].action == "correct"
+    ]
+
+
+def _corrected(trade: Trade, word: Correction) -> Trade:
+    return msgspec.structs.replace(trade, price=word.price, size=word.size, flags=word.flags)
 
 
 def window(ts_ns: int, interval: str, zone: str = NEW_YORK) -> tuple[int, int]:

@@ -9,13 +9,11 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
-import os
 import pkgutil
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
-from unittest import mock
 
 import click
 import msgspec
@@ -85,25 +83,26 @@ def settings_part() -> str:
 def _settings_table(section: str, struct: Any) -> str:
     doc = inspect.getdoc(struct) or ""
     texts = _parameters(doc)
-    rows, nested = [], []
+    rows: dict[str, tuple[list[str], list[str]]] = {}
+    nested = []
     for field in msgspec.structs.fields(struct):
-        default = "required" if field.required else _default(_default_of(field))
-        rows.append(f"| `{field.encode_name}` | {default} | {_cell(texts.get(field.name, ''))} |")
+        # What is described together stands in one row.
+        keys, defaults = rows.setdefault(texts.get(field.name, ""), ([], []))
+        keys.append(f"`{field.encode_name}`")
+        defaults.append("required" if field.required else _default(_default_of(field)))
         if isinstance(field.default, msgspec.Struct):
             nested.append(_settings_table(f"{section}.{field.encode_name}", type(field.default)))
     example = variable_of(f"{section}.{msgspec.structs.fields(struct)[0].encode_name}")
     head = f"## [{section}]\n\n{_code(doc.partition('Parameters')[0])}\n\nIn the environment: `{example}`."
-    return "\n".join([head, "", "| key | default | |", "|---|---|---|", *rows, "", *nested])
+    lines = [
+        f"| {', '.join(keys)} | {', '.join(defaults)} | {_cell(text)} |"
+        for text, (keys, defaults) in rows.items()
+    ]
+    return "\n".join([head, "", "| key | default | |", "|---|---|---|", *lines, "", *nested])
 
 
 def _default_of(field: Any) -> Any:
-    if field.default is not msgspec.NODEFAULT:
-        return field.default
-    # Directories of the user: not those of whoever builds the pages.
-    with mock.patch.dict(os.environ, {"HOME": "~"}):
-        for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
-            os.environ.pop(name, None)
-        return field.default_factory()
+    return field.default_factory() if field.default is msgspec.NODEFAULT else field.default
 
 
 def _default(value: Any) -> str:
@@ -113,7 +112,8 @@ def _default(value: Any) -> str:
         return "empty"
     if isinstance(value, tuple):
         return f"`{','.join(value)}`"
-    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return f"`{text.replace(str(Path.home()), '~')}`"  # not the home of whoever builds the pages
 
 
 def feeds_part() -> str:

@@ -150,7 +150,7 @@ def gap_windows(settings: Settings) -> list[tuple[int, int]]:
         }
     gaps = [record for record in records_before(settings, topic, ends) if isinstance(record, Gap)]
     latest = {(gap.feed, gap.channel, gap.from_ns, gap.cause): gap for gap in gaps}
-    return [(gap.from_ns, gap.to_ns) for gap in latest.values()]
+    return [(gap.from_ns, gap.to_ns) for gap in latest.values() if gap.state != "covered"]
 
 
 def _key(row: Any) -> Sent:

@@ -31,6 +31,7 @@ from ticktrail.telemetry import Health, Reading, read_snapshots, run_dir
 # Runs a scenario by its name: a context manager that gives the world.
 Scenario = Callable[..., AbstractContextManager["World"]]
 
+GAPS_PENDING = "ticktrail_capture_pending_gaps"
 SETTLE_TIMEOUT_S = 240.0
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 60.0
@@ -261,6 +262,7 @@ class World:
 
     def settle(self) -> None:
         """End the market, and wait until everything it sent has been worked off; then end all stages."""
+        until(self._is_entered, "what capture missed stands in the ledger")
         self.stages.pop("exchange").stop()
         until(self._is_read, "capture has read everything")
         self.stages.pop("capture").stop()
@@ -295,6 +297,12 @@ class World:
         assert url, exchange.tail()
         return url
 
+    def _is_entered(self) -> bool:
+        self.tend()
+        words = [each.snapshot for each in self._snapshots() if each.snapshot.name.startswith("capture")]
+        is_told = words and all(any(g.name == GAPS_PENDING for g in word.gauges) for word in words)
+        return bool(is_told) and not sum(word.gauge(GAPS_PENDING) for word in words)
+
     def _is_read(self) -> bool:
         """Tell whether capture has been idle for a while: nobody sends any more."""
         self.tend()
@@ -321,13 +329,14 @@ class World:
         return self._bars_have_read_all()
 
     def _bars_have_read_all(self) -> bool:
-        """Tell whether bars has read to the end; it commits less, while bars are open."""
+        """Tell whether bars has read to the end and rebuilt; it commits less, while bars are open."""
         words = [each.snapshot for each in self._snapshots() if each.snapshot.name.startswith("bars")]
         # Its word must be newer than the end of the market, by a second for the broker's watermarks.
         is_new = words and all(each.ts_ns > self._ended_ns + NS_PER_SECOND for each in words)
         assigned = sum(each.gauge("ticktrail_bars_assigned_partitions") for each in words)
         lag = sum(each.gauge("ticktrail_bars_lag_records") for each in words)
-        return bool(is_new) and assigned == self.settings.kafka.partitions and not lag
+        dirty = sum(each.gauge("ticktrail_bars_dirty_windows") for each in words)
+        return bool(is_new) and assigned == self.settings.kafka.partitions and not lag and not dirty
 
     def _committed(self) -> int:
         """Give the sum of the offsets that persist has committed for trades."""

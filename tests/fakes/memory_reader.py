@@ -89,6 +89,9 @@ class MemoryReader:
     def latest(self) -> list[Any]:
         return []
 
+    def gaps(self) -> list[Any]:
+        return []
+
 
 def engine_over(reader: MemoryReader) -> Engine:
     """Build an engine that asks this reader instead of a store."""

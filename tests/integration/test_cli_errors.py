@@ -76,7 +76,7 @@ def test_a_plug_in_that_fails_is_named(flags: list[str], tmp_path: Path) -> None
 def without_kafka(
     installation: Settings, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[list[subprocess.Popen[str]]]:
-    """Commands that look for a Kafka that is not there; they give up after half a minute, beside the rest."""
+    """Commands that look for a Kafka that is not there; they give up after ten seconds, beside the rest."""
     settings = msgspec.structs.replace(
         installation,
         kafka=KafkaSettings(bootstrap_servers=CLOSED, topic_prefix=installation.kafka.topic_prefix),
@@ -275,6 +275,16 @@ def test_interrupted_import_is_no_success(flags: list[str], tmp_path: Path) -> N
 def test_interrupted_tail(flags: list[str]) -> None:
     code, err = interrupted(["tail", "trades", *flags], lambda process: bool(process.net_connections()))
     assert_said(code, err, 1, "Stopped.")
+
+
+@pytest.mark.parametrize("command", [["tail", "trades"], ["persist"], ["capture", "--feed", "sim"]])
+def test_interrupted_while_kafka_is_awaited(command: list[str], flags: list[str]) -> None:
+    away = ["--set", f"kafka.bootstrap_servers={CLOSED}", "--set", f"feeds.sim.url=ws://{CLOSED}"]
+    began = time.monotonic()
+    # Once its client runs, in threads of its own, it waits.
+    code, _ = interrupted([*command, *flags, *away], lambda process: process.num_threads() > 4)
+    assert code == (1 if command[0] == "tail" else 0)
+    assert time.monotonic() - began < 8
 
 
 def test_interrupted_query(flags: list[str]) -> None:

@@ -109,11 +109,32 @@ def test_what_is_written_is_read(several: list[Record]) -> None:
 ascii_texts = st.text(st.characters(min_codepoint=1, max_codepoint=127), max_size=TEXT_BYTES_MAX)
 
 
-@given(st.lists(st.builds(Heartbeat, feed=ascii_texts, ts_recv_ns=integers(64)), min_size=1))
+plain_beats = st.builds(Heartbeat, feed=ascii_texts, ts_recv_ns=integers(64), since_ns=integers(64))
+
+
+@given(st.lists(plain_beats, min_size=1))
 def test_plain_values_take_the_fast_path(beats: list[Heartbeat]) -> None:
     values = encode_columns(Columns.from_records(Heartbeat, beats))
     with mock.patch.object(columnar, "decode_record", side_effect=AssertionError):
         assert decode_columns(values).kinds[Heartbeat].columns.to_records() == beats
+
+
+@given(st.lists(plain_beats, min_size=1), st.data())
+def test_heartbeats_of_before_still_decode(beats: list[Heartbeat], data: st.DataObject) -> None:
+    """Those in the log from before `since_ns` lack it, and may stand between new ones."""
+    is_old = [data.draw(st.booleans()) for _ in beats]
+    values = [
+        joined([field for field in split(encode_record(each)) if field[0] != 3])
+        if old
+        else encode_record(each)
+        for each, old in zip(beats, is_old, strict=True)
+    ]
+    expected = [
+        msgspec.structs.replace(each, since_ns=0) if old else each
+        for each, old in zip(beats, is_old, strict=True)
+    ]
+    assert [decode(value) for value in values] == expected
+    assert_agree(values)
 
 
 @given(st.text(max_size=140), st.sampled_from(["feed", "trade_id"]))

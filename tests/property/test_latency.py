@@ -44,6 +44,21 @@ def test_batches_do_not_matter(latencies_ns: npt.NDArray[np.int64], cut: int) ->
     assert np.isclose(merged.sum_ns, whole.sum_ns, rtol=1e-12)
 
 
+@given(LATENCIES_NS, st.integers(0, 200), st.integers(0, 64).map(lambda n: n / 64))
+def test_what_came_since_is_told_from_what_was_before(
+    latencies_ns: npt.NDArray[np.int64], cut: int, q: float
+) -> None:
+    since = histogram(latencies_ns) - histogram(latencies_ns[:cut])
+    later = latencies_ns[cut:]
+    assert (since.count, since.negative) == (len(later), int((later < 0).sum()))
+    assert since.cumulative_seconds() == histogram(later).cumulative_seconds()
+    if len(later):
+        exact_ns = max(0.0, float(np.quantile(later, q, method="inverted_cdf")))
+        assert abs(since.quantile_ns(q) - exact_ns) <= max(0.05 * exact_ns, 500)
+    else:
+        assert np.isnan(since.quantile_ns(q))
+
+
 @given(LATENCIES_NS)
 def test_exported_buckets_are_exact(latencies_ns: npt.NDArray[np.int64]) -> None:
     for doubling, (_, below) in enumerate(histogram(latencies_ns).cumulative_seconds()):

@@ -73,6 +73,7 @@ def candles_of_seconds(trades: Rows) -> Rows:
     _sum_up(candles, size, price, starts)
     candles["trades"] = np.add.reduceat(counts.astype(np.int64), starts)
     candles["flags"] = np.bitwise_or.reduceat(flags & _CARRIED, starts)
+    candles["revision"] = 0
     return candles
 
 
@@ -90,7 +91,7 @@ def rolled_up(candles: Rows, opens_of: Callable[[Times], Times]) -> Rows:
     Returns
     -------
     One row per symbol and longer window: the first open and the last close that are set, the highest
-    high, the lowest low, the sums of volume and trades, the mean of the vwaps weighted by volume.
+    high, the lowest low, the sums of volume, trades and revisions, the mean of the vwaps weighted by volume.
     """
     if len(candles) == 0:
         return candles
@@ -107,6 +108,7 @@ def rolled_up(candles: Rows, opens_of: Callable[[Times], Times]) -> Rows:
     _sum_up(rolled, parts["volume"], parts["vwap"], starts)
     rolled["trades"] = np.add.reduceat(parts["trades"], starts)
     rolled["flags"] = np.bitwise_or.reduceat(parts["flags"], starts)
+    rolled["revision"] = np.add.reduceat(parts["revision"], starts)
     return rolled
 
 

@@ -38,8 +38,9 @@ from ticktrail.bars.candles import Times
 from ticktrail.bars.history import MinuteHistory, Seeds, bar_rows
 from ticktrail.bars.ladder import NEVER_NS, Candles
 from ticktrail.bars.poll import Beats, Part, feeds_of, parts_of
-from ticktrail.bars.progress import Progress
+from ticktrail.bars.progress import Ahead, Progress
 from ticktrail.bars.rows import take
+from ticktrail.bars.step import AHEAD_NS_MAX, BarCounts, Step
 from ticktrail.bars.stream import DayStream
 from ticktrail.bars.window import candles_to_bars, empty_bars, midnight_ns
 from ticktrail.clock import NS_PER_MS
@@ -47,11 +48,10 @@ from ticktrail.config.settings import BarsSettings
 from ticktrail.model import Array, Bar, Columns, Heartbeat, Trade
 from ticktrail.reference.sessions import US_EQUITIES, Market
 
-__all__ = ["AHEAD_NS_MAX", "BarBuilder", "BarCounts", "Step"]
+__all__ = ["ALL_CLOSED_NS", "BarBuilder", "us_equities"]
 
-# A trade from the future would hold its window, and with it the committed offset, until that comes. Clocks
-# differ by seconds, a badly set one by minutes.
-AHEAD_NS_MAX = 3_600_000_000_000
+# What is closed of a date of which all is.
+ALL_CLOSED_NS = 1 << 62
 
 # What the commit's metadata can hold (`METADATA_BYTES_MAX`): some 30 bytes per open day, 6 per closed one.
 # Live has one or two open days per feed, an import as many as it began and did not end.
@@ -62,57 +62,6 @@ _LATE_FOR_SECOND, _LATE_FOR_MINUTE, _AHEAD = 1, 2, 3
 
 
 @dataclass
-class BarCounts:
-    """Where the trades went, since the builder was made.
-
-    Parameters
-    ----------
-    trades
-        Given to `BarBuilder.read`.
-    late_for_second
-        Handed out as late, but still in their minute.
-    late_for_minute
-        Handed out as late, in no bar.
-    ahead
-        Handed out as ahead, in no bar.
-    reread
-        Read again after a restart and left out, because their bars were closed.
-    repeated
-        Left out because their identity was there already; counted when their window closes.
-    """
-
-    trades: int = 0
-    late_for_second: int = 0
-    late_for_minute: int = 0
-    ahead: int = 0
-    reread: int = 0
-    repeated: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """What a poll brought about.
-
-    Parameters
-    ----------
-    bars
-        Bars that it closed.
-    late
-        Trades that came after their second had closed, in their order. Their bars, and the longer ones
-        around them, must be built anew from the store to be complete.
-    is_late_for_minute
-        Shape ``(n_late,)``; False where the trade still is in its minute and in all longer bars.
-    ahead
-        Trades more than `AHEAD_NS_MAX` ahead of their receive time; as `late`, once their time has come.
-    """
-
-    bars: Columns[Bar]
-    late: Columns[Trade]
-    is_late_for_minute: npt.NDArray[np.bool_]
-    ahead: Columns[Trade]
-
-
-@dataclass
 class _Made:
     """A step in the making: bars, and what became of each of its trades."""
 
@@ -120,7 +69,8 @@ class _Made:
     bars: list[Columns[Bar]] = field(default_factory=list)
 
 
-def _us_equities(_feed: str) -> Market:
+def us_equities(_feed: str) -> Market:
+    """Give the market of every feed that there is today."""
     return US_EQUITIES
 
 
@@ -141,11 +91,11 @@ class BarBuilder:
     def __init__(
         self,
         settings: BarsSettings,
-        market_of: Callable[[str], Market] = _us_equities,
+        market_of: Callable[[str], Market] = us_equities,
         history: MinuteHistory | None = None,
     ) -> None:
         self.counts = BarCounts()
-        self._lateness_ns = settings.lateness_ms * NS_PER_MS
+        self.lateness_ns = settings.lateness_ms * NS_PER_MS
         self._intervals = frozenset(settings.intervals)
         self._market_of = market_of
         self._history = history
@@ -153,14 +103,17 @@ class BarBuilder:
         self._seeds: dict[tuple[str, int], Seeds] = {}
         self._progress = Progress(next_offset=-1)
         self._reread_until = -1
+        self._read_until = -1
 
-    def restore(self, state: str) -> None:
+    def restore(self, state: str, offset: int = -1) -> None:
         """Take up where another builder stood; only before the first `read`.
 
         Parameters
         ----------
         state
-            What `state` gave, read back with the committed offset. Reading must go on at that offset.
+            What `state` gave, read back with the committed offset.
+        offset
+            That offset, where reading must go on.
 
         Raises
         ------
@@ -169,22 +122,63 @@ class BarBuilder:
         """
         self._progress = Progress.from_text(state)
         self._reread_until = self._progress.next_offset
+        self._read_until = offset
         for feed, days in self._progress.open.items():
             for day, closed_ns in days.items():
-                stream = DayStream(day, self._market_of(feed), self._lateness_ns, closed_ns)
+                stream = DayStream(day, self._market_of(feed), self.lateness_ns, closed_ns)
                 self._streams[feed, day] = stream
                 if self._history is not None:
                     self._seeds[feed, day] = Seeds(self._history, feed, day, closed_ns)
 
-    def state(self) -> str:
-        """Write down what is closed: commit metadata of at most 4 KiB, to go with `commit_offset`."""
+    def state(self, ahead: Ahead | None = None) -> str:
+        """Write down what is closed: commit metadata of at most 4 KiB, to go with `commit_offset`.
+
+        Parameters
+        ----------
+        ahead
+            Windows that the caller must know of after a restart: `ahead` gives them back then.
+        """
+        self._progress.ahead = ahead or {}
         self._progress.open = {}
         for (feed, day), stream in self._streams.items():
             self._progress.open.setdefault(feed, {})[day] = stream.closed_ns
         return self._progress.to_text()
 
+    @property
+    def position(self) -> int:
+        """Everything before this offset has been read; -1 before anything was."""
+        return self._progress.next_offset
+
+    @property
+    def ahead(self) -> Ahead:
+        """What was given to `state` when the state was written that this builder was restored from."""
+        return self._progress.ahead
+
+    def closed_ns(self, feed: str, day: int) -> int | None:
+        """Tell up to which end the windows of a trading date are closed; None where it has not begun."""
+        stream = self._streams.get((feed, day))
+        if stream is not None:
+            return stream.closed_ns
+        return ALL_CLOSED_NS if self._progress.is_done(feed, day) else None
+
+    def newest_day(self, feed: str) -> int | None:
+        """Give the latest trading date that has begun."""
+        open_days = [day for name, day in self._streams if name == feed]
+        return max([*open_days, *self._progress.done.get(feed, ())], default=None)
+
+    def end_day(self, feed: str, day: int) -> None:
+        """Close a trading date that has not begun: whatever comes of it from now on is late."""
+        if self.closed_ns(feed, day) is None:
+            self._progress.add_done(feed, day)
+
     def commit_offset(self) -> int | None:
-        """Give the earliest offset that is still needed; None before anything was read."""
+        """Give the earliest offset that is still needed.
+
+        None before anything was read, and after a restart until everything is read again that had been read
+        before: what is needed of that is not known before.
+        """
+        if self._read_until < self._reread_until:
+            return None
         open_offsets = [stream.earliest_offset for stream in self._streams.values()]
         needed = [offset for offset in open_offsets if offset is not None]
         if needed:
@@ -241,9 +235,8 @@ class BarBuilder:
             self._read_feed(feed, trades, offsets, beats.of_feed(feed), made)
         self._bound_days(made)
         last = max([-1, *offsets[-1:].tolist(), *beats.offsets[-1:].tolist()])
-        self._progress.next_offset = max(
-            self._progress.next_offset, last + 1 if next_offset is None else next_offset
-        )
+        self._read_until = max(self._read_until, last + 1 if next_offset is None else next_offset)
+        self._progress.next_offset = max(self._progress.next_offset, self._read_until)
         return self._step(trades, made)
 
     def forming(self, symbols: Collection[str] | None = None) -> Columns[Bar]:
@@ -303,7 +296,7 @@ class BarBuilder:
                 return
             # What came before a day's first trade does not move its time: it may be of a newer file.
             began = int(own.offsets[0])
-            stream = DayStream(day, self._market_of(feed), self._lateness_ns)
+            stream = DayStream(day, self._market_of(feed), self.lateness_ns)
             self._streams[feed, day] = stream
         moves_time = (part.days >= day) & (part.offsets >= began)
         times_ns = np.maximum.accumulate(np.where(moves_time, part.recv_ns, NEVER_NS))
@@ -336,18 +329,16 @@ class BarBuilder:
 
     def _give_out(self, feed: str, closed: list[Candles], made: _Made) -> None:
         market = self._market_of(feed)
-        made.bars += [
-            candles_to_bars(candles, feed.encode(), interval, market)
-            for interval, candles in closed
-            if interval in self._intervals and len(candles)
-        ]
+        for interval, candles in closed:
+            if interval in self._intervals and len(candles):
+                made.bars.append(candles_to_bars(candles, feed.encode(), interval, market))
 
     def _bound_days(self, made: _Made) -> None:
         """Keep the state small: end the day that was quiet for longest, forget the oldest that ended."""
         while len(self._streams) > _OPEN_DAYS_MAX:
             feed, day = min(self._streams, key=lambda key: self._streams[key].last_offset)
             end_ns = midnight_ns(day + 1, self._market_of(feed))
-            self._advance(feed, day, end_ns + self._lateness_ns, made)
+            self._advance(feed, day, end_ns + self.lateness_ns, made)
         while sum(map(len, self._progress.done.values())) > _DONE_DAYS_MAX:
             self._progress.forget_oldest()
 

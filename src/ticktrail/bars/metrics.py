@@ -1,10 +1,29 @@
-"""What the bars stage counts: every trade stands in a bar, is a repeat, or is counted as late or ahead."""
+"""What the bars stage counts.
+
+Every trade stands in a bar, is a repeat, or is counted as late or ahead; the windows of the latter are dirty
+until they are rebuilt.
+"""
 
 from __future__ import annotations
 
 from ticktrail.telemetry import Counter, Gauge
 
-__all__ = ["AHEAD", "ASSIGNED", "BARS", "LAG", "LATE", "REJECTED", "RETRIES", "TRADES"]
+__all__ = [
+    "AHEAD",
+    "ASSIGNED",
+    "BARS",
+    "CORRECTIONS",
+    "DIRTY",
+    "FORGOTTEN",
+    "LAG",
+    "LATE",
+    "REBUILT",
+    "REJECTED",
+    "RETRIES",
+    "REVISED",
+    "TRADES",
+    "WAITING",
+]
 
 TRADES = Counter("ticktrail_bars_read_trades_total", "Trades taken from Kafka.", unit="trades")
 BARS = Counter("ticktrail_bars_closed_bars_total", "Bars closed.", labels=("interval",), unit="bars")
@@ -16,8 +35,35 @@ LATE = Counter(
 )
 AHEAD = Counter(
     "ticktrail_bars_ahead_trades_total",
-    "Trades too far ahead of their receive time to stand in a bar.",
+    "Trades more than an hour ahead of their receive time; their windows are rebuilt when they have closed.",
     unit="trades",
+)
+CORRECTIONS = Counter(
+    "ticktrail_bars_read_corrections_total", "Corrections and cancels taken from Kafka.", unit="corrections"
+)
+REBUILT = Counter(
+    "ticktrail_bars_rebuilt_windows_total", "Minutes of symbols built again from the store.", unit="windows"
+)
+REVISED = Counter(
+    "ticktrail_bars_revised_bars_total",
+    "Bars written with a new revision because a rebuild found other content.",
+    labels=("interval",),
+    unit="bars",
+)
+FORGOTTEN = Counter(
+    "ticktrail_bars_forgotten_windows_total",
+    "Windows of trades ahead for which the committed state had no room; to be rebuilt by hand.",
+    unit="windows",
+)
+DIRTY = Gauge(
+    "ticktrail_bars_dirty_windows",
+    "Closed windows, and corrections not looked up, that wait for persist and then for their rebuild.",
+    unit="windows",
+)
+WAITING = Gauge(
+    "ticktrail_bars_waiting_windows",
+    "Windows that will be rebuilt once they have closed.",
+    unit="windows",
 )
 REJECTED = Counter(
     "ticktrail_bars_rejected_values_total",

@@ -6,12 +6,15 @@ import msgspec
 
 from ticktrail.errors import CodecError
 
-__all__ = ["METADATA_BYTES_MAX", "Progress"]
+__all__ = ["METADATA_BYTES_MAX", "Ahead", "Progress"]
 
 # Kafka's default ``offset.metadata.max.bytes``; a longer one fails the commit.
 METADATA_BYTES_MAX = 4096
 
 _VERSION = 1
+
+Ahead = dict[str, dict[str, list[tuple[int, int, int]]]]
+"""Feed → symbol → trading day of the trades, date of the bars, minutes since 1970."""
 
 
 class Progress(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -28,6 +31,8 @@ class Progress(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         Per feed: days of which all windows are closed.
     done_until
         Per feed: all days up to this one count as done too.
+    ahead
+        Windows that are to be rebuilt when their time has come, because of trades that were ahead of it.
     """
 
     version: int = msgspec.field(default=_VERSION, name="v")
@@ -35,6 +40,7 @@ class Progress(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     open: dict[str, dict[int, int]] = {}
     done: dict[str, list[int]] = {}
     done_until: dict[str, int] = msgspec.field(default_factory=dict, name="until")
+    ahead: Ahead = {}
 
     def to_text(self) -> str:
         """Write it as JSON that Kafka takes as commit metadata."""

@@ -8,7 +8,7 @@ as void, opaque bytes, below.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ __all__ = [
     "candle_rows",
     "join",
     "ordered",
+    "packed_trades",
     "run_starts",
     "take",
     "text_width",
@@ -41,6 +42,7 @@ _CANDLE_FIELDS = (
     ("vwap", "<f8"),
     ("trades", "<i8"),
     ("flags", "<i8"),
+    ("revision", "<i8"),
 )
 
 
@@ -55,6 +57,18 @@ def trade_rows(trades: Columns[Trade]) -> Rows:
     rows = np.empty(len(trades), dtype=[("symbol", f"S{width}"), *_TRADE_FIELDS])
     for name in rows.dtype.names or ():
         rows[name] = trades[name]
+    return rows
+
+
+def packed_trades(symbol: str, columns: Mapping[str, Array]) -> Rows:
+    """Pack trades of one symbol from their columns; none where there are no columns."""
+    name = np.array([symbol.encode()])
+    count = len(columns["ts_ns"]) if columns else 0
+    rows = np.empty(count, dtype=[("symbol", f"S{text_width(name)}"), *_TRADE_FIELDS])
+    if count:
+        rows["symbol"] = name[0]
+        for field, _ in _TRADE_FIELDS:
+            rows[field] = columns[field]
     return rows
 
 

@@ -1,48 +1,83 @@
 """Trades in Kafka to bars in Cassandra and Kafka.
 
 Guarantee: what closes is acknowledged by Kafka and by the store, and proven to be on its disk, before the
-offsets of its trades are committed. After a crash, also of the store, the same bars are built again with the
-same content: in the store they replace themselves, in Kafka they may stand twice.
+offsets of its trades are committed; and so is every rebuild that a late trade, a trade ahead of its time or a
+correction calls for, before its offset is. After a crash, also of the store, the same bars are built again
+with the same content: in the store they replace themselves, in Kafka they may stand twice.
+
+Rebuilds read the store, and wait until persist has committed what they need. They take a fifth of the time at
+most, so that bars close in time whatever else is to be done; meanwhile many reasons become one rebuild.
+Should too much wait nevertheless, nothing more is taken from Kafka until there is less.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from ticktrail.bars import metrics
-from ticktrail.bars.engine import BarBuilder, Step
+from ticktrail.bars.dirty import Window
+from ticktrail.bars.engine import BarBuilder, us_equities
+from ticktrail.bars.output import BarOutput
+from ticktrail.bars.partition import PartitionBars
+from ticktrail.bars.persisted import PersistWatch
+from ticktrail.bars.rebuild import Rebuilder, Rebuilt
+from ticktrail.bars.store_archive import StoreArchive
 from ticktrail.bars.store_history import StoreHistory
-from ticktrail.bus import Consumer, Partition, PartitionBatch, Position, Producer, Topics, message_key
+from ticktrail.bus import (
+    Consumer,
+    GroupPositions,
+    Partition,
+    Position,
+    Producer,
+    Topics,
+    message_key,
+    partition_of,
+)
 from ticktrail.clock import NS_PER_MS, NS_PER_SECOND, Backoff, Clock
-from ticktrail.codec import DecodedKind, decode_columns, encode_columns
+from ticktrail.codec import decode_columns
 from ticktrail.config import Settings
-from ticktrail.errors import Transient
-from ticktrail.model import Bar, Columns, Heartbeat, Record, Trade
-from ticktrail.store import BARS, Reader, SyncProver, Writer
+from ticktrail.config.settings import BarsSettings
+from ticktrail.errors import StoreRestarted, Transient
+from ticktrail.model import Columns
+from ticktrail.store import Reader, SyncProver, Writer
 from ticktrail.telemetry import get_logger
 
-__all__ = ["BarRunner"]
+__all__ = ["BarRunner", "kept_intervals"]
 
 _log = get_logger("bars")
 
 _COMMIT_EVERY_NS = 200 * NS_PER_MS
 _BACKOFF_S = (0.1, 10.0)
-# Together about half a minute: while it waits the stage does not poll, and after five minutes of that the
-# group would take it for dead.
-_TRIES_MAX = 8
-_FLUSH_TIMEOUT_S = 60.0
 # How long a stop waits beyond the servers' lag for the proof of what they acknowledged.
 _PROOF_TIMEOUT_NS = 2 * NS_PER_SECOND
 _PROOF_LOOK_S = 0.05
 # Bars close a second late anyway: fewer, fuller polls spare the processor.
 _POLL_TIMEOUT_S = 0.02
-_NS_PER_US = 1_000
 _SHOWN_BARS_MAX = 40
+
+# Rebuilds in one go; then others have their turn for as much longer as this was.
+_REBUILD_NS = 100 * NS_PER_MS
+_REBUILD_REST = 4
+# What a rebuild has read is trusted for so long only: while this process was stopped, another one may have
+# taken the partition over and written the same bars.
+_REBUILD_AGE_NS_MAX = 30 * NS_PER_SECOND
+# Some 10 MB; a re-import of a day makes as many in a second.
+_DIRTY_MAX = 20_000
+# Persist commits five times a second; after so long without one, it is worth a word.
+_PERSIST_QUIET_NS = 30 * NS_PER_SECOND
+
+
+def kept_intervals(settings: BarsSettings) -> BarsSettings:
+    """Add 1m where a longer interval is wanted: those are rolled up from stored minutes."""
+    if {"5m", "1h", "1d"} & set(settings.intervals) and "1m" not in settings.intervals:
+        return msgspec.structs.replace(settings, intervals=("1m", *settings.intervals))
+    return settings
 
 
 class BarRunner:
@@ -66,20 +101,27 @@ class BarRunner:
         stop: threading.Event,
     ) -> None:
         self._settings = settings
+        self._bars_settings = kept_intervals(settings.bars)
         self._writer = writer
         self._prover = prover
         self._reader = reader
         self._clock = clock
         self._stop = stop
         self._topics = Topics.of(settings.kafka)
-        self._producer = Producer(settings.kafka, clock)
-        self._builders: dict[Partition, BarBuilder] = {}
-        self._committed: dict[Partition, Position] = {}
-        # Where the partitions stood, and when: to be committed once that time is proven.
-        self._acknowledged: deque[tuple[int, dict[Partition, Position]]] = deque()
+        self._output = BarOutput(writer, Producer(settings.kafka, clock), self._topics, clock, stop)
+        self._archive = StoreArchive(reader)
+        self._rebuilder = Rebuilder(self._archive, self._bars_settings.intervals, us_equities)
+        self._partitions: dict[Partition, PartitionBars] = {}
         self._never = threading.Event()  # its wait is a pause
-        self._next_commit_ns = 0
         self._lock = threading.Lock()
+        self._next_commit_ns = 0
+        self._next_rebuild_ns = 0
+        self._turn = 0
+        self._backoff = Backoff(*_BACKOFF_S)
+        self._persisted: Mapping[Partition, int] = {}
+        # Since when persist has not moved though there is something to be rebuilt; None if it was said.
+        self._quiet_since_ns: int | None = clock.monotonic_ns()
+        self._is_paused = False
 
     def run(self) -> None:
         """Build bars until stopped.
@@ -90,19 +132,21 @@ class BarRunner:
             Going on cannot help; what was not acknowledged is not committed.
         """
         backoff = Backoff(*_BACKOFF_S)
-        while not self._stop.is_set():
-            try:
-                self._run_as_member()
-            except Transient as error:
-                # What was closed and not acknowledged is built again, from the last commit on.
-                delay_s = backoff.next_s()
-                _log.warning("bars.restarted", error=str(error), delay_s=round(delay_s, 2))
-                self._clock.wait(self._stop, delay_s)
+        positions = GroupPositions(self._settings.kafka, self._settings.persist.group)
+        with closing(PersistWatch(positions, self._clock)) as self._watch:
+            while not self._stop.is_set():
+                try:
+                    self._run_as_member()
+                except Transient as error:
+                    # What was closed and not acknowledged is built again, from the last commit on.
+                    delay_s = backoff.next_s()
+                    _log.warning("bars.restarted", error=str(error), delay_s=round(delay_s, 2))
+                    self._clock.wait(self._stop, delay_s)
 
     def _run_as_member(self) -> None:
         settings = self._settings
         self._writer.forget()
-        self._acknowledged.clear()
+        self._is_paused = False
         self._consumer = Consumer(
             settings.kafka, settings.bars.group, [self._topics.trades], self._assigned, self._revoked
         )
@@ -111,9 +155,9 @@ class BarRunner:
                 self._step()
             self._await_proof()
         except BaseException:
-            # Builders are ahead of what was acknowledged: closing the consumer must not commit their offsets.
+            # They are ahead of what was acknowledged: closing the consumer must not commit their offsets.
             with self._lock:
-                self._builders.clear()
+                self._partitions.clear()
             raise
         finally:
             self._consumer.close()
@@ -121,20 +165,27 @@ class BarRunner:
     def _step(self) -> None:
         batches = self._consumer.poll(self._settings.bars.poll_records_max, _POLL_TIMEOUT_S)
         with self._lock:
-            closed = [bars for batch in batches if len(bars := self._read(batch))]
+            closed = [
+                bars
+                for batch in batches
+                if len(
+                    bars := self._partitions[batch.partition].read(
+                        decode_columns(batch.values), batch.offsets
+                    )
+                )
+            ]
         if closed:
-            self._put(Columns.concat(closed))
-        now_ns = self._clock.monotonic_ns()
-        if now_ns >= self._next_commit_ns:
+            self._output.put(Columns.concat(closed))
+        if self._clock.monotonic_ns() >= self._next_commit_ns:
+            self._rebuild()
             self._commit()
-            metrics.ASSIGNED.set(len(self._builders))
-            metrics.LAG.set(sum(self._consumer.lag().values()))
-            self._next_commit_ns = now_ns + _COMMIT_EVERY_NS
+            self._observe()
+            self._next_commit_ns = self._clock.monotonic_ns() + _COMMIT_EVERY_NS
 
     def forming(self) -> list[dict[str, Any]]:
         """Sum up the most traded minutes that are open; any thread may ask."""
         with self._lock:
-            bars = [builder.forming() for builder in self._builders.values()]
+            bars = [each.builder.forming() for each in self._partitions.values()]
         whole = Columns.concat(bars) if bars else None
         if whole is None or not len(whole):
             return []
@@ -142,45 +193,102 @@ class BarRunner:
         names = ("symbol", "ts_open_ns", "open", "high", "low", "close", "volume", "vwap", "trades")
         return [{name: getattr(bar, name) for name in names} for bar in chosen.to_records()]
 
-    def _read(self, batch: PartitionBatch) -> Columns[Bar]:
-        decoded = decode_columns(batch.values)
-        trades, trade_rows = _of_kind(decoded.kinds, Trade)
-        beats, beat_rows = _of_kind(decoded.kinds, Heartbeat)
-        metrics.TRADES.inc(len(trades))
-        metrics.REJECTED.inc(len(decoded.rejected))
-        step = self._builders[batch.partition].read(
-            trades,
-            batch.offsets[trade_rows],
-            heartbeats=beats,
-            heartbeat_offsets=batch.offsets[beat_rows],
-            next_offset=int(batch.offsets[-1]) + 1,
-        )
-        _count(step)
-        return step.bars
+    def _rebuild(self) -> None:
+        """Rebuild some of what is dirty; what fails for now is tried again."""
+        dirty = {partition: each for partition, each in self._partitions.items() if each.dirty}
+        started_ns = self._clock.monotonic_ns()
+        if not dirty or started_ns < self._next_rebuild_ns:
+            return
+        persisted = self._ask_persist(dirty, started_ns)
+        lag = self._consumer.lag()
+        try:
+            for partition, each in self._in_turn(dirty):
+                committed = persisted.get(partition, 0)
+                for _ in each.look_up(committed, each.builder.position + lag.get(partition, 0)):
+                    if self._clock.monotonic_ns() - started_ns > _REBUILD_NS:
+                        break
+                each.settle()
+                self._rebuild_partition(each, committed, started_ns)
+        except StoreRestarted:
+            raise
+        except Transient as error:
+            delay_s = self._backoff.next_s()
+            _log.warning("bars.rebuild_retry", error=str(error), delay_s=round(delay_s, 2))
+            self._next_rebuild_ns = self._clock.monotonic_ns() + int(delay_s * NS_PER_SECOND)
+        else:
+            self._backoff.reset()
+            took_ns = self._clock.monotonic_ns() - started_ns
+            self._next_rebuild_ns = started_ns + took_ns * (1 if self._is_paused else 1 + _REBUILD_REST)
 
-    def _put(self, bars: Columns[Bar]) -> None:
-        """Store and publish; raises where that is not possible for long, or when told to stop meanwhile."""
-        backoff = Backoff(*_BACKOFF_S)
-        # A later revision must win, whenever it is written: time and revision decide, not the clock.
-        write_ts_us = bars["ts_close_ns"] // _NS_PER_US + bars["revision"]
-        while True:
-            try:
-                self._writer.write(BARS, bars, write_ts_us)
+    def _in_turn(self, dirty: dict[Partition, PartitionBars]) -> list[tuple[Partition, PartitionBars]]:
+        """Begin with another partition each time, as there may not be time for all."""
+        self._turn += 1
+        first = self._turn % len(dirty)
+        items = list(dirty.items())
+        return items[first:] + items[:first]
+
+    def _rebuild_partition(self, partition: PartitionBars, persisted: int, started_ns: int) -> None:
+        """Rebuild as much of a partition as there is time for.
+
+        Raises
+        ------
+        StoreRestarted
+            The store may have been read without bars that it had acknowledged; nothing was written.
+        """
+        read_ns = self._clock.monotonic_ns()
+        done: dict[tuple[str, str, int], tuple[list[Window], Rebuilt]] = {}
+        for windows, job in partition.jobs(persisted):
+            if done and self._clock.monotonic_ns() - started_ns > _REBUILD_NS:
                 break
-            except Transient as error:
-                if self._stop.is_set() or backoff.tries >= _TRIES_MAX:
-                    raise
-                delay_s = backoff.next_s()
-                _log.warning("bars.retry", error=str(error), delay_s=round(delay_s, 2), bars=len(bars))
-                metrics.RETRIES.inc()
-                self._clock.wait(self._stop, delay_s)
-        feeds, symbols = bars["feed"].tolist(), bars["symbol"].tolist()
-        keys = [message_key(f.decode(), s.decode()) for f, s in zip(feeds, symbols, strict=True)]
-        self._producer.send(self._topics.for_record(Bar), keys, encode_columns(bars))
-        self._producer.flush(_FLUSH_TIMEOUT_S)
-        intervals, counts = np.unique(bars["interval"], return_counts=True)
-        for interval, count in zip(intervals.tolist(), counts.tolist(), strict=True):
-            metrics.BARS.inc(count, interval=interval.decode())
+            # Two jobs of one date may concern the same longer bar: the second must read what the first wrote.
+            if (key := (job.feed, job.symbol, job.date)) not in done:
+                done[key] = windows, self._rebuilder.rebuild(job)
+        if not done:
+            return
+        self._prover.confirm()
+        if self._clock.monotonic_ns() - read_ns > _REBUILD_AGE_NS_MAX:
+            return
+        revised = Columns.concat([rebuilt.revised for _, rebuilt in done.values()])
+        if len(revised):
+            self._output.revise(revised)
+        with self._lock:
+            partition.finish(list(done.values()), self._clock.monotonic_ns())
+        metrics.REBUILT.inc(sum(len(windows) for windows, _ in done.values()))
+
+    def _ask_persist(
+        self, partitions: Mapping[Partition, PartitionBars], now_ns: int
+    ) -> Mapping[Partition, int]:
+        offsets = self._watch.offsets(partitions)
+        if offsets != self._persisted:
+            self._persisted, self._quiet_since_ns = dict(offsets), now_ns
+        if self._quiet_since_ns is not None and self._quiet_since_ns < now_ns - _PERSIST_QUIET_NS:
+            _log.warning(
+                "bars.persist_is_quiet",
+                group=self._settings.persist.group,
+                dirty=sum(len(each.dirty) for each in partitions.values()),
+                mend="bars are rebuilt from what persist has stored: run `ticktrail persist`",
+            )
+            self._quiet_since_ns = None
+        return offsets
+
+    def _observe(self) -> None:
+        for each in self._partitions.values():
+            each.settle()
+        dirty = sum(len(each.dirty) for each in self._partitions.values())
+        if dirty > _DIRTY_MAX and not self._is_paused:
+            _log.warning("bars.paused", dirty=dirty)
+            self._consumer.pause()
+            self._is_paused = True
+        elif dirty < _DIRTY_MAX // 2 and self._is_paused:
+            self._consumer.resume()
+            self._is_paused = False
+        if not dirty:
+            self._quiet_since_ns = self._clock.monotonic_ns()
+        # Before the lag: who sees that there is none must see what is left to be done.
+        metrics.DIRTY.set(dirty)
+        metrics.WAITING.set(sum(each.dirty.waiting for each in self._partitions.values()))
+        metrics.ASSIGNED.set(len(self._partitions))
+        metrics.LAG.set(sum(self._consumer.lag().values()))
 
     def _commit(self) -> None:
         """Commit what is proven to be on disk.
@@ -190,74 +298,57 @@ class BarRunner:
         StoreRestarted
             Bars that were acknowledged may be lost: build them again.
         """
-        self._note_positions()
-        self._commit_proven(self._prover.proven_ns())
+        now_ns = self._clock.monotonic_ns()
+        for each in self._partitions.values():
+            each.note(now_ns)
+        self._commit_proven()
 
-    def _note_positions(self) -> None:
-        """Note where the partitions stand: everything given out before is acknowledged."""
-        positions = {
-            partition: Position(offset, builder.state())
-            for partition, builder in self._builders.items()
-            if (offset := builder.commit_offset()) is not None
-        }
-        if positions != (self._acknowledged[-1][1] if self._acknowledged else self._committed):
-            self._acknowledged.append((self._clock.monotonic_ns(), positions))
-        if self._acknowledged:
+    def _commit_proven(self) -> None:
+        until_ns = self._prover.proven_ns()
+        found = {partition: each.due(until_ns) for partition, each in self._partitions.items()}
+        due = {partition: position for partition, position in found.items() if position is not None}
+        if any(each.commits.is_open for each in self._partitions.values()):
             self._prover.want()
-
-    def _commit_proven(self, until_ns: int) -> None:
-        proven: dict[Partition, Position] = {}
-        while self._acknowledged and self._acknowledged[0][0] <= until_ns:
-            proven |= self._acknowledged.popleft()[1]
-        due = {
-            partition: position
-            for partition, position in proven.items()
-            if partition in self._builders and position != self._committed.get(partition)
-        }
         try:
             self._consumer.commit(due)
         except Transient as error:
             # The same or later positions are committed at the next turn.
             _log.warning("bars.commit_failed", error=str(error))
             return
-        self._committed |= due
+        for partition, position in due.items():
+            if partition in self._partitions:
+                self._partitions[partition].commits.committed(position)
 
     def _await_proof(self) -> None:
         """Wait for the proof of all that is acknowledged, so that the next reader need not build it again."""
         timeout_ns = self._prover.lag_ns + _PROOF_TIMEOUT_NS
         deadline_ns = self._clock.monotonic_ns() + timeout_ns
         self._commit()
-        while self._acknowledged and self._clock.monotonic_ns() < deadline_ns:
+        while self._is_open() and self._clock.monotonic_ns() < deadline_ns:
             self._clock.wait(self._never, _PROOF_LOOK_S)
-            self._commit_proven(self._prover.proven_ns())
+            self._rebuild()
+            self._commit()
+
+    def _is_open(self) -> bool:
+        return any(each.commits.is_open for each in self._partitions.values())
 
     def _assigned(self, positions: Mapping[Partition, Position]) -> None:
+        count = self._settings.kafka.partitions
         for partition, position in positions.items():
-            history = StoreHistory(self._reader, partition.number, self._settings.kafka.partitions)
-            builder = BarBuilder(self._settings.bars, history=history)
+            number = partition.number
+            history = StoreHistory(self._reader, number, count)
+            builder = BarBuilder(self._bars_settings, history=history)
             if position.state:
-                builder.restore(position.state)
-            self._builders[partition] = builder
-            self._committed.pop(partition, None)
+                builder.restore(position.state, position.offset)
+
+            def is_ours(feed: str, symbol: str, number: int = number) -> bool:
+                return partition_of(message_key(feed, symbol), count) == number
+
+            self._partitions[partition] = PartitionBars(builder, self._archive, is_ours, us_equities)
         _log.info("bars.assigned", partitions=[f"{p.topic}/{p.number}" for p in positions])
 
     def _revoked(self, partitions: Sequence[Partition]) -> None:
         # What is not proven yet is built again by the next reader.
         for partition in partitions:
-            self._builders.pop(partition, None)
-            for _, noted in self._acknowledged:
-                noted.pop(partition, None)
+            self._partitions.pop(partition, None)
         _log.info("bars.revoked", partitions=[f"{p.topic}/{p.number}" for p in partitions])
-
-
-def _of_kind(kinds: Mapping[type[Record], DecodedKind], record: type[Record]) -> DecodedKind:
-    found = kinds.get(record)
-    if found is not None:
-        return found
-    return DecodedKind(Columns.from_records(record, []), np.empty(0, dtype=np.int64))
-
-
-def _count(step: Step) -> None:
-    metrics.LATE.inc(int(np.count_nonzero(step.is_late_for_minute)), interval="1m")
-    metrics.LATE.inc(int(np.count_nonzero(~step.is_late_for_minute)), interval="1s")
-    metrics.AHEAD.inc(len(step.ahead))

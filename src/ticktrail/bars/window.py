@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 
 from ticktrail.bars.candles import Times, candles_of_seconds, rolled_up, unique_trades
 from ticktrail.bars.rows import Rows, take, trade_rows
@@ -14,7 +15,7 @@ from ticktrail.model.identity import floor_ts_ns
 from ticktrail.reference.days import date_of_day, local_midnight_ns, trading_days
 from ticktrail.reference.sessions import US_EQUITIES, Market, sessions
 
-__all__ = ["LEVELS", "bars_of", "candles_to_bars", "empty_bars", "midnight_ns", "opens_of"]
+__all__ = ["LEVELS", "bars_of", "candles_to_bars", "empty_bars", "is_emptied", "midnight_ns", "opens_of"]
 
 # Each level is summed from the one before it.
 LEVELS = ("1s", "1m", "5m", "1h", "1d")
@@ -63,7 +64,7 @@ def candles_to_bars(
     else:
         session = sessions(ts_open_ns, market)
         ts_close_ns = ts_open_ns + INTERVALS_NS[interval]
-    copied = ("symbol", "open", "high", "low", "close", "volume", "vwap", "trades", "flags")
+    copied = ("symbol", "open", "high", "low", "close", "volume", "vwap", "trades", "flags", "revision")
     return Columns(
         Bar,
         {
@@ -82,6 +83,18 @@ def candles_to_bars(
 def empty_bars() -> Columns[Bar]:
     """Make columns without rows."""
     return Columns.from_records(Bar, [])
+
+
+def is_emptied(bars: Columns[Bar]) -> npt.NDArray[np.bool_]:
+    """Tell which bars stand for windows that have lost all their trades to cancels; shape ``(n,)``.
+
+    Such a bar is kept, with no trades and no prices, so that its revision goes on and nobody takes the one
+    before for the last. No other bar looks like that: each has a trade that updates something.
+    """
+    emptied: npt.NDArray[np.bool_] = (bars["trades"] == 0) & (bars["volume"] == 0)
+    for name in ("open", "high", "low", "close"):
+        emptied &= np.isnan(bars[name])
+    return emptied
 
 
 def midnight_ns(day: int, market: Market) -> int:

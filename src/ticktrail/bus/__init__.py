@@ -3,7 +3,10 @@
 from ticktrail.bus.admin import ensure_topics, partition_counts, uncommitted
 from ticktrail.bus.client import MESSAGE_BYTES_MAX
 from ticktrail.bus.consumer import Consumer, Partition, PartitionBatch, Position
+from ticktrail.bus.follower import Follower
+from ticktrail.bus.live import LiveProducer, Receipt
 from ticktrail.bus.partitioner import partition_of
+from ticktrail.bus.positions import GroupPositions
 from ticktrail.bus.producer import Producer
 from ticktrail.bus.tail import Tail, Tailed
 from ticktrail.bus.topics import Topics, message_key
@@ -11,10 +14,14 @@ from ticktrail.bus.topics import Topics, message_key
 __all__ = [
     "MESSAGE_BYTES_MAX",
     "Consumer",
+    "Follower",
+    "GroupPositions",
+    "LiveProducer",
     "Partition",
     "PartitionBatch",
     "Position",
     "Producer",
+    "Receipt",
     "Tail",
     "Tailed",
     "Topics",

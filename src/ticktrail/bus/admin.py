@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Mapping
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec, TopicMetadata
 
 from ticktrail.bus.client import MESSAGE_BYTES_MAX, new_client, translated
 from ticktrail.bus.topics import Topics
+from ticktrail.clock import NS_PER_SECOND, SystemClock
 from ticktrail.config import KafkaSettings
 from ticktrail.errors import SchemaMismatch
 
 __all__ = ["ensure_topics", "partition_counts", "uncommitted"]
 
 _TIMEOUT_S = 30.0
+# How long an unreachable Kafka is waited for, and how long a wait may keep Ctrl-C waiting.
+_REACH_TIMEOUT_NS = 10 * NS_PER_SECOND
+_SLICE_S = 1.0
 _HOUR_MS = 3_600_000
 
 
-def ensure_topics(settings: KafkaSettings, extra: Iterable[str] = ()) -> None:
+def ensure_topics(
+    settings: KafkaSettings, extra: Iterable[str] = (), stop: threading.Event | None = None
+) -> None:
     """Create the topics that are missing; refuse those whose partition count differs.
 
     Parameters
     ----------
     extra
         Names of further topics, such as ``raw.<feed>``; like dead letters, their values may be large.
+    stop
+        Where it is set while Kafka does not answer, nothing is created.
 
     Raises
     ------
@@ -37,6 +46,8 @@ def ensure_topics(settings: KafkaSettings, extra: Iterable[str] = ()) -> None:
     whole = {topics.dead_letters, *extra}
     wanted = [*topics.records, *sorted(whole)]
     admin = new_client(AdminClient, settings)
+    if _topics(admin, settings, stop) is None:
+        return
     config = {
         "message.timestamp.type": "LogAppendTime",
         "retention.ms": str(settings.retention_hours * _HOUR_MS),
@@ -75,13 +86,27 @@ def ensure_topics(settings: KafkaSettings, extra: Iterable[str] = ()) -> None:
 
 def partition_counts(settings: KafkaSettings, names: Iterable[str]) -> dict[str, int]:
     """Count the partitions of each topic; 0 where it does not exist."""
-    admin = new_client(AdminClient, settings)
-    try:
-        found = admin.list_topics(timeout=_TIMEOUT_S).topics
-    except KafkaException as error:
-        admin.poll(0)  # hands over the cause
-        raise translated(error, settings.bootstrap_servers) from error
+    found = _topics(new_client(AdminClient, settings), settings) or {}
     return {name: len(found[name].partitions) if name in found else 0 for name in names}
+
+
+def _topics(
+    admin: AdminClient, settings: KafkaSettings, stop: threading.Event | None = None
+) -> Mapping[str, TopicMetadata] | None:
+    """List the topics; None where `stop` was set before Kafka answered."""
+    clock = SystemClock()
+    deadline_ns = clock.monotonic_ns() + _REACH_TIMEOUT_NS
+    while stop is None or not stop.is_set():
+        try:
+            found: Mapping[str, TopicMetadata] = admin.list_topics(timeout=_SLICE_S).topics
+        except KafkaException as error:
+            admin.poll(0)  # hands over the cause
+            is_away = error.args[0].code() in (KafkaError._TRANSPORT, KafkaError._TIMED_OUT)
+            if not is_away or clock.monotonic_ns() >= deadline_ns:
+                raise translated(error, settings.bootstrap_servers) from error
+        else:
+            return found
+    return None
 
 
 def uncommitted(settings: KafkaSettings, group: str, topics: Iterable[str]) -> int:

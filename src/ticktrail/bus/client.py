@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -13,7 +14,7 @@ from ticktrail.config import KafkaSettings
 from ticktrail.errors import ConfigError, Overloaded, SchemaMismatch, TicktrailError, Unreachable
 from ticktrail.telemetry import get_logger
 
-__all__ = ["MESSAGE_BYTES_MAX", "new_client", "translated"]
+__all__ = ["MESSAGE_BYTES_MAX", "WATCHED", "new_client", "translated"]
 
 Client = TypeVar("Client")
 
@@ -43,11 +44,28 @@ _AWAY = {
 
 # librdkafka reports the same outage dozens of times a second.
 _REPORT_AGAIN_NS = 10 * NS_PER_SECOND
+# Of a client that is polled all the time: how often it says what it is connected to, by which the end of an
+# outage is seen. In one that is not polled these words would pile up.
+WATCHED = {"statistics.interval.ms": 2_000}
 # Address → why it was last out of reach: "connection refused" is said to the reporter only, while the call
 # that fails says "transport failure". As many entries as clusters that this process speaks to.
 _causes: dict[str, KafkaError] = {}
+# Addresses of which nothing answers.
+_away: set[str] = set()
+# Of what librdkafka logs itself: lost connections, which the reporter is told of as well; and that a broker
+# which has just started gives no producer's number yet, which is asked for again.
+_NO_NEWS = {"FAIL", "ERROR", "GETPID"}
+# Address and trouble → when a reporter, of whichever client, tells it again.
+_due_ns: dict[tuple[str, str], int] = {}
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return not (isinstance(record.args, tuple) and record.args and record.args[0] in _NO_NEWS)
+
+
 # Where nobody has set up logging, Python would print librdkafka's own lines beside our errors.
 logging.getLogger("librdkafka").addHandler(logging.NullHandler())
+logging.getLogger("librdkafka").addFilter(_is_news)
 
 
 def new_client(
@@ -96,10 +114,12 @@ def _client_config(settings: KafkaSettings) -> dict[str, Any]:
             key="kafka.bootstrap_servers",
             source="default",
         )
+    reporter = _Reporter(settings.bootstrap_servers)
     config: dict[str, Any] = {
         "bootstrap.servers": settings.bootstrap_servers,
         "security.protocol": settings.security_protocol,
-        "error_cb": _Reporter(settings.bootstrap_servers),
+        "error_cb": reporter,
+        "stats_cb": reporter.look,
         "logger": logging.getLogger("librdkafka"),
         # Reconnecting at once to a broker that restarts spares most of the outage; the cap keeps it polite.
         "reconnect.backoff.ms": 50,
@@ -154,12 +174,23 @@ class _Reporter:
     def __init__(self, address: str) -> None:
         self._address = address
         self._clock = SystemClock()
-        self._due_ns: dict[str, int] = {}
 
     def __call__(self, error: KafkaError) -> None:
-        if error.code() in (_AWAY | _REFUSED) - {KafkaError._ALL_BROKERS_DOWN}:
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+            _away.add(self._address)
+            return  # why, was said before
+        if error.code() in _AWAY | _REFUSED:
             _causes[self._address] = error
         now_ns = self._clock.monotonic_ns()
-        if now_ns >= self._due_ns.get(error.name(), now_ns):
-            self._due_ns[error.name()] = now_ns + _REPORT_AGAIN_NS
+        trouble = self._address, error.name()
+        if now_ns >= _due_ns.get(trouble, now_ns):
+            _due_ns[trouble] = now_ns + _REPORT_AGAIN_NS
             _log.warning("kafka.error", code=error.name(), detail=error.str())
+
+    def look(self, statistics: str) -> None:
+        """Say once that Kafka answers again, whichever client sees it first."""
+        if self._address not in _away:
+            return
+        if any(broker["state"] == "UP" for broker in json.loads(statistics)["brokers"].values()):
+            _away.discard(self._address)
+            _log.info("kafka.reachable", address=self._address)

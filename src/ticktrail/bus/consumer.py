@@ -15,7 +15,7 @@ import numpy.typing as npt
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka import Consumer as _Consumer
 
-from ticktrail.bus.client import new_client, translated
+from ticktrail.bus.client import WATCHED, new_client, translated
 from ticktrail.config import KafkaSettings
 from ticktrail.errors import RecordsLost, TicktrailError
 
@@ -70,6 +70,8 @@ class PartitionBatch(NamedTuple):
         Shape ``(n,)``, rising.
     append_ts_ms
         Shape ``(n,)``: the log's own time of each value, milliseconds since 1970.
+    headers
+        Of each value, where the consumer was asked for them; else empty.
     """
 
     partition: Partition
@@ -77,6 +79,7 @@ class PartitionBatch(NamedTuple):
     append_ts_ms: npt.NDArray[np.int64]
     keys: list[bytes | None]
     values: list[bytes]
+    headers: Sequence[Mapping[str, bytes]] = ()
 
 
 class Consumer:
@@ -94,6 +97,8 @@ class Consumer:
         Called inside `poll` with the positions of new partitions, before their first values.
     on_revoked
         Called inside `poll` before partitions go to another member; may commit.
+    with_headers
+        Whether values come with their headers. Topics of records have none.
     """
 
     def __init__(
@@ -103,6 +108,8 @@ class Consumer:
         topics: Sequence[str],
         on_assigned: Callable[[Mapping[Partition, Position]], None],
         on_revoked: Callable[[Sequence[Partition]], None],
+        *,
+        with_headers: bool = False,
     ) -> None:
         self._settings = settings
         self._address = settings.bootstrap_servers
@@ -112,6 +119,7 @@ class Consumer:
         self._on_revoked = on_revoked
         self._begins: dict[Partition, int] = {}
         self._is_paused = False
+        self._with_headers = with_headers
         self._join("consumer")
 
     def _join(self, protocol: str) -> None:
@@ -122,6 +130,7 @@ class Consumer:
             {
                 "group.id": self._group,
                 **_PROTOCOLS[protocol],
+                **WATCHED,
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
                 "auto.offset.reset": "error",
@@ -162,7 +171,10 @@ class Consumer:
                 return []
             elif trouble.code() not in _IDLE_ERRORS:
                 raise translated(trouble, self._address)
-        return [_batch(partition, group) for partition, group in by_partition.items()]
+        batches = [_batch(partition, group) for partition, group in by_partition.items()]
+        if not self._with_headers:
+            return batches
+        return [batch._replace(headers=_headers(by_partition[batch.partition])) for batch in batches]
 
     def pause(self) -> None:
         """Take no more values until `resume`; `poll` goes on to keep the place in the group."""
@@ -209,6 +221,29 @@ class Consumer:
                 begin = max(low, self._begins.get(partition, low))
                 lags[partition] = high - (at.offset if at.offset >= 0 else begin)
         return lags
+
+    def positions(self) -> dict[Partition, int]:
+        """Give the offset to be read next, for each assigned partition of which that is known."""
+        try:
+            found = self._consumer.position(self._consumer.assignment())
+        except KafkaException as error:
+            raise translated(error, self._address) from error
+        known = {Partition(at.topic, at.partition): at.offset for at in found if at.offset >= 0}
+        return {**{each: at for each, at in self._begins.items() if at >= 0}, **known}
+
+    def ends(self, topic: str) -> dict[Partition, int]:
+        """Ask the broker where the partitions of a topic end now."""
+        try:
+            numbers = self._consumer.list_topics(topic, timeout=_WATERMARK_TIMEOUT_S).topics[topic].partitions
+            partitions = [Partition(topic, number) for number in numbers]
+            return {
+                each: self._consumer.get_watermark_offsets(
+                    TopicPartition(each.topic, each.number), timeout=_WATERMARK_TIMEOUT_S
+                )[1]
+                for each in partitions
+            }
+        except KafkaException as error:
+            raise translated(error, self._address) from error
 
     def seek(self, partition: Partition, offset: int) -> None:
         """Read a partition again from an offset on."""
@@ -286,3 +321,7 @@ def _batch(partition: Partition, messages: list[Message]) -> PartitionBatch:
         [m.key() for m in messages],
         [m.value() or b"" for m in messages],
     )
+
+
+def _headers(messages: list[Message]) -> list[Mapping[str, bytes]]:
+    return [{name: value or b"" for name, value in message.headers() or ()} for message in messages]

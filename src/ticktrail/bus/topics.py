@@ -51,6 +51,11 @@ class Topics:
         return self.for_record(Trade)
 
     @property
+    def gaps(self) -> str:
+        """The ledger: gaps, and heartbeats that prove what is covered, keyed by the feed's name."""
+        return self.for_record(Gap)
+
+    @property
     def timed(self) -> tuple[str, ...]:
         """The topics that carry heartbeats."""
         return tuple(self.for_record(record) for record in (Trade, Quote, Status))
@@ -63,9 +68,8 @@ class Topics:
 
     @property
     def persisted(self) -> tuple[str, ...]:
-        """What persist stores: the bars stage stores its bars itself, the ledger its gaps."""
-        left_out = (self.for_record(Bar), self.for_record(Gap))
-        return tuple(name for name in self.records if name not in left_out)
+        """What persist stores: everything but bars, which the bars stage stores itself."""
+        return tuple(name for name in self.records if name != self.for_record(Bar))
 
     @property
     def dead_letters(self) -> str:

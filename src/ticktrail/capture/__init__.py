@@ -1,6 +1,7 @@
 """Feeds to Kafka."""
 
+from ticktrail.capture.assembly import Assembly
 from ticktrail.capture.runner import Capture
-from ticktrail.capture.sender import Sender
+from ticktrail.capture.sender import Direct, Sender
 
-__all__ = ["Capture", "Sender"]
+__all__ = ["Assembly", "Capture", "Direct", "Sender"]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import click
 
-from ticktrail.bus import Producer, Topics, ensure_topics
-from ticktrail.capture import Capture, Sender
+from ticktrail.bus import ensure_topics
+from ticktrail.capture import Assembly
 from ticktrail.cli.options import (
     child_options,
     known_kinds,
@@ -22,6 +23,7 @@ from ticktrail.cli.stage import stage, stop_with_parent
 from ticktrail.clock import SystemClock
 from ticktrail.config import Settings
 from ticktrail.feeds import Subscription
+from ticktrail.feeds.registry import get
 
 __all__ = ["capture_command"]
 
@@ -66,11 +68,10 @@ async def _capture(
     def halt() -> None:
         loop.call_soon_threadsafe(ended.set)
 
-    with stage("capture", settings, clock, on_stop=halt, name=stage_name):
+    with stage("capture", settings, clock, on_stop=halt, name=stage_name) as stop:
         if is_child:
             stop_with_parent()
         feed = make_feed(feed_name, settings, subscription, clock)
-        await asyncio.to_thread(ensure_topics, settings.kafka)
-        producer = Producer(settings.kafka, clock)
-        sender = Sender(producer, Topics.of(settings.kafka), feed.name, settings.kafka.partitions)
-        await Capture(feed, sender, settings.capture, clock).run(ended)
+        prepare = partial(ensure_topics, settings.kafka, stop=stop)
+        market = get(feed_name).market
+        await Assembly(feed, settings, subscription, market, clock).run(ended, prepare)

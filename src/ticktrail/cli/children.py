@@ -7,6 +7,7 @@ read end of a pipe that only the parent keeps open.
 
 from __future__ import annotations
 
+import ast
 import re
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from ticktrail.cli.options import EXIT_TERMINAL, EXIT_TRANSIENT, EXIT_USAGE
+from ticktrail.cli.text import printable
 from ticktrail.clock import NS_PER_SECOND, Backoff, Clock
 from ticktrail.errors import StageFailed
 from ticktrail.telemetry import get_logger
@@ -44,7 +46,10 @@ _TELL_AGAIN_NS = 10 * NS_PER_SECOND
 _WARNING = re.compile(
     r"\[(?:warning|error) *\] ([a-z_]+\.[a-z_]+)|\"event\": \"([a-z_]+\.[a-z_]+)\".*\"(?:warning|error)\""
 )
-_CAUSE = re.compile(r"""(?:error|detail)(?:=|": )(?P<quote>['"])(?P<text>.*?)(?P=quote)""")
+# Quoted as Python or JSON does; both are literals of Python.
+_CAUSE = re.compile(
+    r"""(?:error|detail)(?:=|": )(?P<text>(?P<quote>['"])(?:\\.|(?!(?P=quote)).)*(?P=quote))"""
+)
 
 
 @dataclass
@@ -178,7 +183,7 @@ class Children:
                     continue
                 child.told_ns[event] = now_ns
                 cause = _CAUSE.search(line)
-                lines.append(f"{child.name}: {cause['text'] if cause else event}"[:_NEWS_CHARACTERS_MAX])
+                lines.append(f"{child.name}: {_short(ast.literal_eval(cause['text'])) if cause else event}")
         return lines
 
     def stop(self, *names: str) -> list[str]:
@@ -269,3 +274,9 @@ class Children:
             lines = log.read().decode("utf-8", "replace").splitlines()
         errors = [number for number, line in enumerate(lines) if line.startswith("Error: ")]
         return lines[errors[-1] :] if errors else lines[-_LOG_LINES:]
+
+
+def _short(text: str) -> str:
+    """Bring a cause into one line that is not too long."""
+    line = printable(" ".join(text.split()))
+    return line if len(line) <= _NEWS_CHARACTERS_MAX else f"{line[:_NEWS_CHARACTERS_MAX]}…"

@@ -38,3 +38,6 @@ def show(as_json: bool, **options: Any) -> None:
     for row in rows:
         table.add_row(row.key, row.value, row.origin, style=None if row.origin != "default" else "dim")
     show_table(table)
+    click.echo(
+        "Settings of feeds (feeds.alpaca.plan) show only where they are set; the reference lists them all."
+    )

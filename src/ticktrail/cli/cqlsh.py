@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
-from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -13,6 +13,15 @@ from ticktrail.cli.options import load_settings, settings_options
 from ticktrail.errors import ConfigError, UsageError
 
 __all__ = ["cqlsh_command"]
+
+# It was built for 5.0.0 and warns at every other version, also of the same series, which it speaks.
+_WITHOUT_WARNING = """
+import sys
+from cqlshlib import cqlshmain
+cqlshmain.Shell.check_build_versions = lambda shell: None
+sys.argv[0] = "cqlsh"
+cqlshmain.main(sys.argv[1:], "")
+"""
 
 
 @click.command("cqlsh", context_settings={"ignore_unknown_options": True})
@@ -32,18 +41,25 @@ def cqlsh_command(arguments: tuple[str, ...], **options: Any) -> NoReturn:
             key="store.hosts",
             source="default",
         )
-    program = Path(sys.executable).with_name("cqlsh")
-    if not program.exists():
+    if importlib.util.find_spec("cqlshlib") is None:
         raise UsageError(
-            what="cqlsh is not installed beside this Python",
-            why=f"{program} does not exist",
+            what="cqlsh is not installed for this Python",
+            why=f"{sys.executable} has no module cqlshlib",
             next_step="Install it with `pip install cqlsh`.",
         )
-    command = [str(program), store.hosts.split(",")[0].strip(), str(store.port), "-k", store.keyspace]
+    command = [
+        sys.executable,
+        "-c",
+        _WITHOUT_WARNING,
+        store.hosts.split(",")[0].strip(),
+        str(store.port),
+        "-k",
+        store.keyspace,
+    ]
     if store.user:
         command += ["-u", store.user]
         # The password is asked for by cqlsh itself: arguments can be seen by every user of the machine.
     if store.tls:
         command.append("--ssl")
     # In our place, not as a child: Ctrl-C is cqlsh's own, which by it ends a query and not itself.
-    os.execv(program, [*command, *arguments])  # noqa: S606  (our own program)
+    os.execv(sys.executable, [*command, *arguments])  # noqa: S606  (our own program)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +15,9 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from ticktrail.cli.options import json_option, load_settings, positive, settings_options
+from ticktrail.cli.options import json_option, load_settings, positive, same_place, settings_options
 from ticktrail.cli.pipeline import Exchange, Pipeline
-from ticktrail.cli.run import SIMULATED, choose_exchange, passed_on, print_outcome
+from ticktrail.cli.run import SIMULATED, choose_exchange, even, passed_on, print_outcome
 from ticktrail.cli.servers import show_progress
 from ticktrail.cli.session import run_pipeline
 from ticktrail.cli.source import make_feed
@@ -29,8 +33,7 @@ __all__ = ["demo_command"]
 _LIVE_FEED = "yahoo"
 _LIVE_SYMBOLS = "AAPL,MSFT,NVDA,AMZN,GOOGL,META,TSLA,SPY,QQQ,AMD,INTC,NFLX,BTC-USD,ETH-USD"
 _LIVE_TIMEOUT_S = 10.0
-# Servers that have just started take seconds until their code is compiled: no opening burst on top of that.
-_EVEN = ("--set", "feeds.sim.session_s=0")
+_QUESTION = {"sql": ' "SELECT * FROM latest LIMIT 10"'}
 
 
 @click.command("demo")
@@ -68,27 +71,48 @@ def demo_command(
     settings = load_settings(**options).settings
     given = {"symbols": symbols, "rate": rate}
     market = choose_exchange(settings, given, rate=1_000.0)  # refused, if at all, before the servers start
+    try:
+        with _servers(settings, clock, console) as is_ours:
+            settings = load_settings(**options).settings
+            feed = _choose_feed(settings, live, clock, console)
+            exchange = market if feed == "sim" else None
+            pipeline = _pipeline(settings, clock, feed, exchange, (*passed_on(options), *even(settings)))
+            view = View(_title(feed)) if console.is_terminal and not headless else None
+            if view is None:
+                console.print(_title(feed))
+            started_ns = clock.now_ns()
+            outcome = run_pipeline(pipeline, clock, view, seconds, console)
+            print_outcome(outcome, as_json)
+            if not as_json:
+                _print_sample(settings, feed, started_ns)
+    except KeyboardInterrupt:
+        return 0  # before there was anything to store; `_servers` has said what became of them
+    if not as_json:
+        _print_commands(settings, console, is_ours=is_ours)
+    return 0 if outcome.is_good else 1
+
+
+@contextmanager
+def _servers(settings: Settings, clock: Clock, console: Console) -> Iterator[bool]:
+    """Run the servers; those that already ran are left running.
+
+    Yields
+    ------
+    Whether they were started here.
+    """
     stack = Stack(settings.stack, clock)
-    with show_progress(console) as progress:
-        endpoints = stack.up(progress, bound=True)
+    try:
+        with show_progress(console) as progress:
+            endpoints = stack.up(progress, bound=True)
+    except KeyboardInterrupt:
+        console.print("Nothing is left running.")
+        raise
     try:
         console.print(
             f"Kafka {endpoints.kafka.version} and Cassandra {endpoints.cassandra.version} answered after "
             f"{endpoints.ready_s:.1f} s."
         )
-        settings = load_settings(**options).settings
-        feed = _choose_feed(settings, live, clock, console)
-        exchange = market if feed == "sim" else None
-        pipeline = _pipeline(settings, clock, feed, exchange, (*passed_on(options), *_EVEN))
-        view = View(_title(feed)) if console.is_terminal and not headless else None
-        if view is None:
-            console.print(_title(feed))
-        started_ns = clock.now_ns()
-        outcome = run_pipeline(pipeline, clock, view, seconds, console)
-        print_outcome(outcome, as_json)
-        if not as_json:
-            _print_sample(settings, feed, started_ns)
-        return 0 if outcome.is_good else 1
+        yield not endpoints.already_running
     finally:
         if not endpoints.already_running:
             # From here on Ctrl-C would only leave the stopping to the watcher, and its end unseen.
@@ -131,7 +155,8 @@ async def _try_live(settings: Settings, clock: Clock) -> str | None:
         async with asyncio.timeout(_LIVE_TIMEOUT_S):
             await feed.connect()
     except TicktrailError as error:
-        return str(error)
+        # Without its next step: here it is not tried again.
+        return f"{error.what}: {error.why}." if error.why else f"{error.what}."
     except TimeoutError:
         return f"no answer within {_LIVE_TIMEOUT_S:.0f} s."
     finally:
@@ -143,11 +168,25 @@ def _print_sample(settings: Settings, feed: str, started_ns: int) -> None:
     # DuckDB is slow to import, and only needed at the end.
     from ticktrail.cli.sql import print_table, run_sql  # noqa: PLC0415
 
-    since = f"to_timestamp({started_ns // NS_PER_SECOND})"
     query = (
         "SELECT symbol, count(*) AS trades, sum(size) AS shares, min(price) AS low, max(price) AS high, "  # noqa: S608
-        f"arg_max(price, ts) AS last FROM trades WHERE feed = '{feed}' AND ts >= {since} "
-        "GROUP BY symbol ORDER BY trades DESC LIMIT 5"
+        f"arg_max(price, ts) AS last FROM trades WHERE feed = '{feed}' "
+        f"AND ts >= to_timestamp({started_ns // NS_PER_SECOND}) GROUP BY symbol ORDER BY trades DESC LIMIT 5"
     )
-    click.echo(f'\n$ ticktrail sql "{query}"')
+    click.echo(f'\n$ {_program()} sql{same_place(settings)} "{query}"')
     print_table(run_sql(settings, query))
+
+
+def _print_commands(settings: Settings, console: Console, *, is_ours: bool) -> None:
+    place = same_place(settings)
+    commands = ["up"] if is_ours else []
+    commands += ["sql", "down"]
+    lines = "\n".join(f"  {_program()} {name}{place}{_QUESTION.get(name, '')}" for name in commands)
+    console.print(Text(f"The data stays. To ask again, this or anything else:\n{lines}"), soft_wrap=True)
+
+
+def _program() -> str:
+    """Give the words that start this program here."""
+    if shutil.which("ticktrail"):
+        return "ticktrail"
+    return sys.argv[0] if Path(sys.argv[0]).name == "ticktrail" else f"{sys.executable} -m ticktrail"

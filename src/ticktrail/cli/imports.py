@@ -15,7 +15,7 @@ from ticktrail.cli.pipeline import Pipeline
 from ticktrail.cli.run import passed_on, print_outcome
 from ticktrail.cli.session import run_pipeline
 from ticktrail.cli.text import complain
-from ticktrail.cli.view import totals_of
+from ticktrail.cli.totals import totals_of
 from ticktrail.clock import SystemClock
 from ticktrail.config import convert_section
 from ticktrail.feeds.file import READ_ERRORS, FileSettings, find_files, unreadable
@@ -72,6 +72,8 @@ def import_command(
     console = Console(stderr=True)
     with _Bars(console, total_bytes, len(files)) as bars:
         outcome = run_pipeline(pipeline, clock, None, None, console, bars.update)
+        if outcome.is_good and not outcome.is_interrupted:
+            bars.complete(outcome.totals.received)
     print_outcome(outcome, as_json)
     if outcome.is_interrupted:
         complain("Stopped before the end of the files. Importing the same again completes it.", "yellow")
@@ -102,17 +104,18 @@ class _Bars:
         self._storing = self._progress.add_task("storing records", total=None)
 
     def __enter__(self) -> _Bars:
-        self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        if self._progress.live.is_started:
+            self._progress.stop()
 
     def update(self, snapshots: dict[str, Snapshot]) -> None:
         """Show the present state."""
         capture = snapshots.get("capture")
         if capture is None:
             return
+        self._progress.start()  # not before: an error that comes first needs no empty bars above it
         read = capture.total("ticktrail_capture_received_bytes_total")
         totals = totals_of(snapshots)
         self._progress.update(self._reading, completed=_kib(read))
@@ -120,6 +123,12 @@ class _Bars:
         total = totals.received if capture.is_final else None
         self._progress.update(self._storing, completed=totals.stored, total=total)
 
+    def complete(self, records: int) -> None:
+        """Show that all was read and stored; a file's last bytes may be no frame."""
+        size_kib = self._progress.tasks[self._reading].total or self._progress.tasks[self._reading].completed
+        self._progress.update(self._reading, completed=size_kib, total=size_kib)
+        self._progress.update(self._storing, completed=records, total=records)
+
 
 def _kib(size_bytes: int | None) -> int | None:
-    return None if size_bytes is None else size_bytes // 1024
+    return None if size_bytes is None else -(-size_bytes // 1024)

@@ -32,6 +32,7 @@ _COMMANDS = {
     "bars": ("bars", "One stage: trades into bars."),
     "exchange": ("exchange", "Serve the simulated exchange."),
     "import": ("imports", "Recorded files, through Kafka like everything else."),
+    "replay": ("replay", "Send dead letters once more, after a fix."),
     "sql": ("sql", "Ask the store with SQL."),
     "cqlsh": ("cqlsh", "Open Cassandra's own shell on the store."),
     "tail": ("tail", "Print a topic's values as they come."),

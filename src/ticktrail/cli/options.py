@@ -7,6 +7,7 @@ import functools
 import math
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any, TypeVar, cast
 import click
 
 from ticktrail.cli.text import complain
-from ticktrail.config import Loaded, load, unknown_setting
+from ticktrail.config import Loaded, Settings, load, unknown_setting
 from ticktrail.errors import ConfigError, Terminal, Transient, UsageError
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "load_settings",
     "not_empty",
     "positive",
+    "same_place",
     "settings_options",
 ]
 
@@ -137,11 +139,12 @@ def child_options(function: F) -> F:
             complain(f"Error: {error}")
             sys.exit(EXIT_TRANSIENT if isinstance(error, Transient) else EXIT_TERMINAL)
 
+    kind = function.__name__.removesuffix("_command")
     name = click.option(
         "--name",
         "stage_name",
         callback=_stage_name,
-        help="Name in `status`; by default persist, persist-2 …",
+        help=f"Name in `status`; by default {kind}, {kind}-2 …",
     )
     child = click.option("--stop-with-parent", "is_child", is_flag=True, hidden=True)
     return name(child(cast("F", run)))
@@ -182,6 +185,16 @@ def load_settings(
     loaded = load(config_file=config_file, overrides=overrides)
     _check_feeds(loaded)
     return loaded
+
+
+def same_place(settings: Settings) -> str:
+    """Give what a further command must be told to meet the same servers: `` --data-dir X``, or nothing."""
+    data_dir = settings.stack.data_dir
+    try:
+        is_default = load().settings.stack.data_dir == data_dir
+    except ConfigError:  # of a file that this command was told not to read
+        is_default = False
+    return "" if is_default else f" --data-dir {shlex.quote(data_dir)}"
 
 
 def _check_feeds(loaded: Loaded) -> None:

@@ -30,7 +30,9 @@ def persist_command(stage_name: str | None, is_child: bool, **options: Any) -> N
     with stage("persist", settings, clock, name=stage_name) as stop:
         if is_child:
             stop_with_parent()
-        ensure_topics(settings.kafka)
+        ensure_topics(settings.kafka, stop=stop)
+        if stop.is_set():
+            return
         session = connect(settings.store)
         try:
             migrate(session)

@@ -23,6 +23,7 @@ _STAGES = ("capture", "persist", "bars", "exchange")
 # A stage that reads from Kafka has set this gauge.
 _READY = {"persist": "ticktrail_persist_open_polls", "bars": "ticktrail_bars_lag_records"}
 _READY_TIMEOUT_NS = 60 * NS_PER_SECOND
+_REST_TIMEOUT_NS = 5 * NS_PER_SECOND
 _READ_TIMEOUT_NS = 30 * NS_PER_SECOND
 _LOOK_S = 0.1
 
@@ -101,8 +102,10 @@ class Pipeline:
         """
         for stage in _READY:
             self.children.start(stage, stage, *self._options(stage))
-        # What came before they read would wait in Kafka, and show as latency that is none.
+        # What came before they read would wait in Kafka, and show as latency that is none; what an earlier
+        # run left there would be counted as this one's.
         self._wait_until_ready(stop)
+        self._wait_until_stored(stop)
         if stop.is_set():
             return
         self.children.is_patient = True
@@ -161,11 +164,9 @@ class Pipeline:
             return False
         if bars.gauge("ticktrail_bars_lag_records") or not bars.gauge("ticktrail_bars_assigned_partitions"):
             return False
-        kafka = self._settings.kafka
-        try:
-            return not uncommitted(kafka, self._settings.persist.group, Topics.of(kafka).persisted)
-        except Transient:
-            return False  # the stages wait for Kafka, too, and say so
+        if bars.gauge("ticktrail_bars_dirty_windows"):
+            return False  # late trades and corrections have yet to change their bars
+        return self._has_stored_all()
 
     def stop(self) -> list[str]:
         """End everything that still runs; name what had to be killed."""
@@ -188,6 +189,22 @@ class Pipeline:
                 return
             self.children.watch()
             self._clock.wait(stop, _LOOK_S)
+
+    def _wait_until_stored(self, stop: threading.Event) -> None:
+        """Let persist work off an earlier run's rest, but not for long: the market does not wait."""
+        deadline_ns = self._clock.monotonic_ns() + _REST_TIMEOUT_NS
+        while not stop.is_set() and not self._has_stored_all():
+            if self._clock.monotonic_ns() > deadline_ns:
+                return
+            self.children.watch()
+            self._clock.wait(stop, _LOOK_S)
+
+    def _has_stored_all(self) -> bool:
+        kafka = self._settings.kafka
+        try:
+            return not uncommitted(kafka, self._settings.persist.group, Topics.of(kafka).persisted)
+        except Transient:
+            return False  # the stages wait for Kafka, too, and say so
 
     def _wait_until_read(self, stop: threading.Event) -> None:
         deadline_ns = self._clock.monotonic_ns() + _READ_TIMEOUT_NS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from ticktrail.errors import UsageError
 from ticktrail.feeds import ALL_SYMBOLS, Subscription
 from ticktrail.feeds.registry import get
 
-__all__ = ["choose_exchange", "passed_on", "print_outcome", "run_command"]
+__all__ = ["choose_exchange", "even", "passed_on", "print_outcome", "run_command"]
 
 SIM = "sim"
 SIMULATED = "SIMULATED MARKET: these prices are made up"
@@ -34,7 +35,12 @@ SIMULATED = "SIMULATED MARKET: these prices are made up"
 @json_option
 @click.option("--feed", required=True, help="A name from `ticktrail feeds`, or file:PATH.")
 @click.option("--symbols", callback=not_empty, help="Comma-separated; for the feed sim how many (200).")
-@click.option("--rate", type=float, callback=positive, help="Trades per second of the feed sim (2,000).")
+@click.option(
+    "--rate",
+    type=float,
+    callback=positive,
+    help="Trades per second of the feed sim (2,000); as many quotes come on top.",
+)
 @click.option("--seed", type=click.IntRange(min=0), help="Of the feed sim (1).")
 @click.option("--seconds", type=float, callback=positive, help="Stop after that long; without it at Ctrl-C.")
 @click.option(
@@ -91,7 +97,7 @@ def run_command(
         name,
         subscription=_subscription(name, symbols, path),
         exchange=exchange,
-        passed_on=passed_on(options),
+        passed_on=(*passed_on(options), *even(settings)),
     )
     console = Console(stderr=True)
     title = Text(f" {SIMULATED} ", style="bold black on yellow") if name == SIM else Text(feed, style="bold")
@@ -103,6 +109,11 @@ def run_command(
     print_outcome(outcome, as_json, report.to_dict() if report else None)
     if report is not None and not as_json:
         report.print()
+    if log_dir is not None and report is not None:
+        if report.is_equal:
+            shutil.rmtree(log_dir, ignore_errors=True)
+        else:
+            complain(f"What the exchange noted of this run is kept in {log_dir}.", "yellow")
     return 0 if outcome.is_good and (report is None or report.is_equal) else 1
 
 
@@ -129,6 +140,15 @@ def choose_exchange(
     section = {"symbols": 200, "rate": rate, "seed": 1} | settings.feeds.get(SIM, {})
     checked = read_settings(section | {name: value for name, value in given.items() if value is not None})
     return Exchange(symbols=checked.symbols, rate=checked.rate, seed=checked.seed, log_dir=log_dir)
+
+
+def even(settings: Settings) -> tuple[str, ...]:
+    """Say that the simulated market is to keep to its rate, but where the settings say how long its days are.
+
+    By itself it opens each day with a burst of three times the rate.
+    """
+    is_set = "session_s" in settings.feeds.get(SIM, {})
+    return () if is_set else ("--set", f"feeds.{SIM}.session_s=0")
 
 
 def passed_on(options: dict[str, Any]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,18 +15,21 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from ticktrail.cli.options import json_option, load_settings, settings_options
+from ticktrail.cli.options import json_option, load_settings, same_place, settings_options
 from ticktrail.cli.table import show
 from ticktrail.cli.text import complain
 from ticktrail.clock import NS_PER_SECOND, SystemClock
 from ticktrail.errors import StackError
 from ticktrail.stack import SERVERS, Endpoints, Stack
 from ticktrail.stack import Progress as StackProgress
-from ticktrail.telemetry import Reading, read_snapshots, run_dir
+from ticktrail.telemetry import Health, Reading, read_snapshots, run_dir
 
 __all__ = ["down_command", "logs_command", "show_progress", "status_command", "up_command"]
 
 _MIB = 1024 * 1024
+# The name of a kind's second, third … process, and how long its end is shown.
+_FURTHER = re.compile(r"-\d+$")
+_SHOWN_AFTER_END_NS = 600 * NS_PER_SECOND
 
 
 @contextmanager
@@ -64,10 +68,10 @@ def up_command(as_json: bool, kafka_port: int | None, cassandra_port: int | None
     console = Console(stderr=True)
     with show_progress(console) as progress:
         endpoints = Stack(loaded.settings.stack, SystemClock()).up(progress)
-    _print_endpoints(endpoints, as_json)
+    _print_endpoints(endpoints, as_json, same_place(loaded.settings))
 
 
-def _print_endpoints(endpoints: Endpoints, as_json: bool) -> None:
+def _print_endpoints(endpoints: Endpoints, as_json: bool, place: str) -> None:
     if as_json:
         click.echo(json.dumps(msgspec.to_builtins(endpoints), indent=2))
         return
@@ -80,7 +84,7 @@ def _print_endpoints(endpoints: Endpoints, as_json: bool) -> None:
     click.echo(f"  Kafka      {endpoints.kafka_bootstrap}")
     click.echo(f"  Cassandra  {endpoints.cassandra.address}")
     click.echo(f"  data       {endpoints.data_dir}")
-    click.echo("Stop them with `ticktrail down`.")
+    click.echo(f"Stop them with `ticktrail down{place}`.")
 
 
 @click.command("down")
@@ -92,17 +96,29 @@ def down_command(as_json: bool, **options: Any) -> None:
     Example: ticktrail down
     """
     settings = load_settings(**options).settings
+    clock = SystemClock()
     with show_progress(Console(stderr=True)) as progress:
-        report = Stack(settings.stack, SystemClock()).down(progress)
+        report = Stack(settings.stack, clock).down(progress)
+    readings = read_snapshots(run_dir(Path(settings.stack.data_dir)), clock)
+    running = [
+        r.snapshot.name
+        for r in readings
+        if r.health in (Health.RUNNING, Health.STALE) and not r.snapshot.name.startswith("exchange")
+    ]
     if as_json:
-        click.echo(json.dumps(msgspec.to_builtins(report)))
+        click.echo(json.dumps(msgspec.to_builtins(report) | {"stages_running": running}))
         return
     for notice in report.notices:
         complain(notice, "yellow")
     if report.stopped:
         click.echo(f"Stopped {' and '.join(report.stopped)} in {report.seconds:.1f} s. The data is kept.")
     else:
-        click.echo("Nothing was running.")
+        click.echo(f"No servers were running in {settings.stack.data_dir}.")
+    if running and report.stopped:
+        complain(
+            f"Still running, and waiting for them: {', '.join(running)}. Stop those with Ctrl-C.",
+            "yellow",
+        )
 
 
 @click.command("status")
@@ -116,12 +132,12 @@ def status_command(as_json: bool, **options: Any) -> int:
     settings = load_settings(**options).settings
     clock = SystemClock()
     status = Stack(settings.stack, clock).status()
-    stages = read_snapshots(run_dir(Path(settings.stack.data_dir)), clock)
+    stages = [r for r in read_snapshots(run_dir(Path(settings.stack.data_dir)), clock) if _is_of_interest(r)]
     if as_json:
         result = msgspec.to_builtins(status) | {"stages": [_stage_row(reading) for reading in stages]}
         click.echo(json.dumps(result, indent=2))
         return 0 if status.state == "up" else 1
-    table = Table("server", "state", "address", "pid", "memory", "up since", box=None, header_style="bold")
+    table = Table("server", "state", "address", "pid", "memory", "up for", box=None, header_style="bold")
     for server in status.servers:
         table.add_row(
             f"{server.name} {server.version}",
@@ -139,8 +155,14 @@ def status_command(as_json: bool, **options: Any) -> int:
             table.add_row(row["stage"], row["state"], str(row["pid"]), f"{row['age_s']:.1f} s ago")
         show(table)
     if status.state == "down":
-        click.echo("Start the servers with `ticktrail up`.")
+        click.echo(f"Start the servers with `ticktrail up{same_place(settings)}`.")
     return 0 if status.state == "up" else 1
+
+
+def _is_of_interest(reading: Reading) -> bool:
+    """Tell whether `status` shows a process: a second one of its kind for a while only after its end."""
+    is_over = reading.health in (Health.ENDED, Health.DEAD)
+    return not (is_over and _FURTHER.search(reading.snapshot.name) and reading.age_ns > _SHOWN_AFTER_END_NS)
 
 
 def _stage_row(reading: Reading) -> dict[str, Any]:

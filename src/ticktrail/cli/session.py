@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +14,8 @@ from rich.live import Live
 from rich.text import Text
 
 from ticktrail.cli.pipeline import Pipeline
-from ticktrail.cli.view import Totals, View, milliseconds, totals_of
+from ticktrail.cli.totals import Totals, milliseconds, totals_of
+from ticktrail.cli.view import View
 from ticktrail.clock import NS_PER_SECOND, Clock
 from ticktrail.telemetry import Snapshot
 
@@ -37,6 +39,10 @@ class Outcome:
 
     Parameters
     ----------
+    seconds
+        From the start of the first stage to the end of the last.
+    market_seconds
+        From the first record, or from when it was awaited no longer, to the end of the source.
     is_drained
         Whether everything received was stored before the stages were stopped. What was not waits in Kafka.
     killed
@@ -51,6 +57,7 @@ class Outcome:
 
     totals: Totals
     seconds: float
+    market_seconds: float
     is_drained: bool
     killed: list[str]
     restarts: dict[str, int]
@@ -59,8 +66,9 @@ class Outcome:
 
     @property
     def is_good(self) -> bool:
-        """Whether everything received was stored, and every stage stopped in order."""
-        return self.is_drained and not self.killed and not self.failures
+        """Whether something was received, all of it was stored, and every stage stopped in order."""
+        has_come = self.totals.received > 0 or self.is_interrupted
+        return has_come and self.is_drained and not self.killed and not self.failures
 
     def rows(self) -> list[tuple[str, str]]:
         """Give the summary, for people."""
@@ -71,14 +79,16 @@ class Outcome:
         unknown = (
             [("passed over", f"{sum(totals.unknown.values()):,} ({', '.join(labels)})")] if labels else []
         )
+        late = " (stored; their minute had closed, its bar is rebuilt)" if totals.late else ""
+        surplus = f" ({totals.surplus:,} left by an earlier run, or stored again)" if totals.surplus else ""
         return [
-            ("ran", f"{self.seconds:.1f} s"),
+            ("ran", f"{self.market_seconds:.1f} s; with start and end {self.seconds:.1f} s"),
             ("received", f"{totals.received:,} records"),
-            ("stored", f"{totals.stored:,} records"),
+            ("stored", f"{totals.stored:,} records{surplus}"),
             ("bars", f"{totals.bars:,}"),
             ("dead letters", f"{totals.letters:,}"),
             *unknown,
-            ("late trades", f"{totals.late:,} (after their minute had closed)"),
+            ("late trades", f"{totals.late:,}{late}"),
             (
                 "latency",
                 (
@@ -94,6 +104,7 @@ class Outcome:
         totals = self.totals
         return {
             "seconds": round(self.seconds, 3),
+            "market_seconds": round(self.market_seconds, 3),
             "received": totals.received,
             "stored": totals.stored,
             "bars": totals.bars,
@@ -151,7 +162,11 @@ def run_pipeline(
     killed: list[str] = []
     try:
         pipeline.start(stop)
-        _watch(pipeline, clock, stop, (view, seconds), console, on_turn)
+        # Persist has worked off what an earlier run had left in Kafka, before there was a source.
+        before = totals_of(pipeline.snapshots())
+        if view is not None:
+            view.leave_out(before)
+        market_s = _watch(pipeline, clock, stop, (view, seconds), console, on_turn)
         is_interrupted = stop.is_set()
         stop.clear()
         # Once the exchange has gone capture looks for it in vain, which is no reconnect.
@@ -164,8 +179,9 @@ def run_pipeline(
         for number, handler in handlers.items():
             signal.signal(number, handler)
     return Outcome(
-        totals=replace(totals_of(pipeline.snapshots()), reconnects=reconnects),
+        totals=replace(totals_of(pipeline.snapshots()).since(before), reconnects=reconnects),
         seconds=(clock.monotonic_ns() - started_ns) / NS_PER_SECOND,
+        market_seconds=market_s,
         is_drained=is_drained,
         killed=killed,
         restarts=dict(pipeline.children.restarts),
@@ -181,12 +197,17 @@ def _watch(
     shown: tuple[View | None, float | None],
     console: Console,
     on_turn: Turn,
-) -> None:
-    """Wait until the source ends, the time is over, or Ctrl-C; start again what dies, and draw."""
+) -> float:
+    """Wait until the source ends, the time is over, or Ctrl-C; start again what dies, and draw.
+
+    Returns
+    -------
+    Seconds since the first record.
+    """
     view, seconds = shown
     started_ns = clock.monotonic_ns()
     began_ns: int | None = None
-    with Live(console=console, transient=True, auto_refresh=False) if view else _NoLive() as live:
+    with _live(console) if view is not None else _NoLive() as live:
         while not stop.is_set() and not any(child.has_ended for child in pipeline.children):
             clock.wait(stop, _TURN_S)
             pipeline.children.watch()
@@ -195,13 +216,15 @@ def _watch(
             on_turn(snapshots)
             now_ns = clock.monotonic_ns()
             if view is not None:
-                live.update(view.draw(snapshots, now_ns, (now_ns - started_ns) / NS_PER_SECOND), refresh=True)
+                drawn = view.draw(snapshots, now_ns, (now_ns - started_ns) / NS_PER_SECOND, console)
+                live.update(drawn, refresh=True)
             # The time counts from the first record, so that a slow start is not part of it.
             has_begun = totals_of(snapshots).received or now_ns - started_ns > _FIRST_RECORD_TIMEOUT_NS
             if began_ns is None and has_begun:
                 began_ns = now_ns
             if seconds is not None and began_ns is not None and now_ns - began_ns > seconds * NS_PER_SECOND:
-                return
+                break
+    return 0.0 if began_ns is None else (clock.monotonic_ns() - began_ns) / NS_PER_SECOND
 
 
 def _tell_news(pipeline: Pipeline, console: Console) -> None:
@@ -222,6 +245,16 @@ def _drain(pipeline: Pipeline, clock: Clock, stop: threading.Event, console: Con
         clock.wait(stop, _TURN_S / 2)
     on_turn(pipeline.snapshots())
     return True
+
+
+@contextmanager
+def _live(console: Console) -> Iterator[Live]:
+    with Live(console=console, transient=True, auto_refresh=False) as live:
+        try:
+            yield live
+        finally:
+            # Rich draws the last state once more at the end, uncut: what is above the screen would stay.
+            live.update(Text(""), refresh=True)
 
 
 class _NoLive:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -12,9 +14,11 @@ import msgspec
 from ticktrail.bus import Tail, Tailed, Topics
 from ticktrail.cli.options import load_settings, settings_options
 from ticktrail.cli.text import printable
+from ticktrail.clock import NS_PER_SECOND
 from ticktrail.codec import decode_record
 from ticktrail.errors import CodecError, SchemaMismatch
 from ticktrail.model import Record
+from ticktrail.reference import date_of_day
 
 __all__ = ["tail_command"]
 
@@ -28,8 +32,13 @@ _TOPICS = ("trades", "quotes", "bars", "vendor-bars", "status", "gaps", "dead-le
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 @click.option("--from-start", is_flag=True, help="Begin at the start of the log instead of its end.")
 @click.option("-n", "count", type=click.IntRange(min=1), help="Stop after that many values.")
-def tail_command(topic: str, as_json: bool, from_start: bool, count: int | None, **options: Any) -> None:
-    """Print the values of a topic as they come.
+@click.option(
+    "--heartbeats", is_flag=True, help="Show those, too, by which time passes where nothing trades."
+)
+def tail_command(
+    topic: str, as_json: bool, from_start: bool, count: int | None, heartbeats: bool, **options: Any
+) -> None:
+    """Print the values of a topic as they come, times in UTC; as JSON in nanoseconds since 1970.
 
     TOPIC is a full name or the part after the prefix: trades, quotes, bars, status, dead-letters.
 
@@ -46,10 +55,11 @@ def tail_command(topic: str, as_json: bool, from_start: bool, count: int | None,
         error.next_step = f"{_nearest(topic)} {error.next_step}".lstrip()
         raise
     with tail as values:
-        for number, value in enumerate(values, start=1):
-            click.echo(_shown(value, as_json))
-            if number == count:
-                return
+        shown = (
+            content for value in values if (content := _content(value))["kind"] != "heartbeat" or heartbeats
+        )
+        for content in itertools.islice(shown, count):
+            click.echo(msgspec.json.encode(content).decode() if as_json else _line(content))
             sys.stdout.flush()
 
 
@@ -58,20 +68,34 @@ def _nearest(topic: str) -> str:
     return f"Did you mean {near[0]}?" if near else ""
 
 
-def _shown(tailed: Tailed, as_json: bool) -> str:
-    shown: dict[str, Any]
+def _content(tailed: Tailed) -> dict[str, Any]:
     if "reason" in tailed.headers:
-        shown = {"kind": "dead-letter", **tailed.headers, **_original(tailed.value)}
-    else:
-        try:
-            record: Record = decode_record(tailed.value).record
-        except CodecError as error:
-            shown = {"kind": "undecodable", "reason": error.reason, **_original(tailed.value)}
-        else:
-            shown = {"kind": type(record).__name__.lower(), **msgspec.structs.asdict(record)}
-    if as_json:
-        return msgspec.json.encode(shown).decode()
-    return "  ".join(f"{name}={printable(str(value))}" for name, value in shown.items())
+        return {"kind": "dead-letter", **tailed.headers, **_original(tailed.value)}
+    try:
+        record: Record = decode_record(tailed.value).record
+    except CodecError as error:
+        return {"kind": "undecodable", "reason": error.reason, **_original(tailed.value)}
+    return {"kind": type(record).__name__.lower(), **msgspec.structs.asdict(record)}
+
+
+def _line(content: dict[str, Any]) -> str:
+    return "  ".join(
+        f"{name.removesuffix('_ns')}={printable(_text(name, value))}" for name, value in content.items()
+    )
+
+
+def _text(name: str, value: Any) -> str:
+    try:
+        if not isinstance(value, int):
+            return str(value)
+        if name == "day":
+            return date_of_day(value).isoformat()
+        if name.endswith("_ns"):
+            seconds, rest_ns = divmod(value, NS_PER_SECOND)
+            return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest_ns:09}Z"
+    except (OverflowError, ValueError, OSError):  # anybody may write to a topic
+        pass
+    return str(value)
 
 
 def _original(value: bytes) -> dict[str, str]:

@@ -24,6 +24,8 @@ from ticktrail.store import connect
 
 __all__ = ["Verification", "verify_run"]
 
+# What is counted, where the summary of the run counts something else by that name.
+_NAMED = {"sent": " trades and quotes", "stored": " trades and quotes of this run", "bars": " of 1s and 1m"}
 _PRICE_TOLERANCE = 1e-9
 _RELATIVE_TOLERANCE = 1e-12
 
@@ -69,7 +71,7 @@ class Verification:
         color = "green" if self.is_equal else "red"
         click.secho(f"{'verified':>13}  {verdict}", fg=color, color=wants_color(sys.stdout))
         for name, value in asdict(self).items():
-            click.echo(f"{name:>13}  {value:,}")
+            click.echo(f"{name.replace('_', ' '):>13}  {value:,}{_NAMED.get(name, '')}")
 
 
 def verify_run(settings: Settings, log_dir: Path) -> Verification:
@@ -90,7 +92,8 @@ def verify_run(settings: Settings, log_dir: Path) -> Verification:
     try:
         engine = Engine(session)
         try:
-            stored = {kind: _stored(engine, kind, log[kind]) for kind in ("trades", "quotes")}
+            kinds = ("trades", "quotes", "corrections")
+            stored = {kind: _stored(engine, kind, log[kind]) for kind in kinds}
             bars = _stored_bars(engine, log["trades"])
         finally:
             engine.close()
@@ -125,11 +128,12 @@ def _span_ns(log: pa.Table) -> tuple[int, int]:
 def _compare(log: dict[str, pa.Table], stored: dict[str, pa.Table], bars: pa.Table) -> Verification:
     database = duckdb.connect()
     database.execute("SET TimeZone = 'UTC'")
-    for kind in ("trades", "quotes"):
+    for kind in ("trades", "quotes", "corrections"):
         # Copies and reordered messages were sent; those of which nobody was handed one were not.
         database.register(f"sent_{kind}", log[kind].filter(pc.greater(log[kind]["recipients"], 0)))
         database.register(f"stored_{kind}", stored[kind])
     database.register("bars", bars)
+    database.register("corrected", log["corrections"])
     flags = _flags_table(log["trades"])
     database.register("flags", flags)
 
@@ -198,11 +202,19 @@ _QUERIES = {
 }
 _INDEPENDENT_BARS = """
 CREATE TEMP TABLE expected AS
-WITH once AS (
-  SELECT DISTINCT s.symbol, s.id, s.ts_event_ns, s.price, CAST(s.size AS DOUBLE) AS size, f.flags,
-         t.ts_recv_ns, t.event_id
+-- The exchange corrects a trade at most once, and leaves its conditions as they are. A correction that was
+-- lost on its way in, like a trade that was, is not what bars are to be blamed for.
+WITH amended AS (
+  SELECT DISTINCT symbol, original_id AS id, action, corrected_price, corrected_size
+  FROM sent_corrections s SEMI JOIN stored_corrections t
+    ON s.symbol = t.symbol AND s.original_id = CAST(t.trade_id AS BIGINT)
+), once AS (
+  SELECT DISTINCT s.symbol, s.id, s.ts_event_ns, coalesce(a.corrected_price, s.price) AS price,
+         CAST(coalesce(a.corrected_size, s.size) AS DOUBLE) AS size, f.flags, t.event_id
   FROM sent_trades s JOIN flags f USING (tape, conditions) JOIN stored_trades t
     ON s.symbol = t.symbol AND s.id = CAST(t.trade_id AS BIGINT)
+  LEFT JOIN amended a ON s.symbol = a.symbol AND s.id = a.id
+  WHERE a.id IS NULL OR a.action = 'correct'
 ), placed AS (
   SELECT *, unnest([1000000000, 60000000000]) AS width FROM once
 ), windows AS (
@@ -214,25 +226,23 @@ SELECT symbol, CASE width WHEN 1000000000 THEN '1s' ELSE '1m' END AS interval, o
        min(price) FILTER (flags & 2 <> 0) AS low,
        arg_max(price, (ts_event_ns, event_id)) FILTER (flags & 1 <> 0) AS close,
        sum(size) FILTER (flags & 4 <> 0) AS volume,
-       count(*) FILTER (flags & 4 <> 0) AS trades,
-       -- A trade that came after the bar had closed changes it only once it is rebuilt.
-       max(ts_recv_ns) > open_ns + width + 1000000000 AS has_late
+       count(*) FILTER (flags & 4 <> 0) AS trades
 FROM windows GROUP BY symbol, width, open_ns
 """
 _WRONG_BARS = """
 SELECT (
   SELECT count(*) FROM bars b LEFT JOIN expected e
     ON b.symbol = e.symbol AND b.interval = e.interval AND epoch_ns(b.ts) = e.open_ns
-  WHERE e.symbol IS NULL OR (NOT e.has_late AND (
-    b.open IS DISTINCT FROM e.open OR b.high IS DISTINCT FROM e.high OR b.low IS DISTINCT FROM e.low
-    OR b.close IS DISTINCT FROM e.close OR b.trades <> e.trades
-    OR abs(b.volume - e.volume) > 1e-12 * abs(e.volume)))
+  -- Of a window whose trades were all cancelled a bar without any remains.
+  WHERE (e.symbol IS NULL AND NOT (b.trades = 0 AND b.volume = 0 AND b.open IS NULL AND b.high IS NULL))
+    OR b.open IS DISTINCT FROM e.open OR b.high IS DISTINCT FROM e.high OR b.low IS DISTINCT FROM e.low
+    OR b.close IS DISTINCT FROM e.close OR b.trades <> coalesce(e.trades, 0)
+    OR abs(b.volume - e.volume) > 1e-12 * abs(e.volume)
 ) + (
   -- Those that must have closed: they opened in the run, and ended two seconds before its last trade.
   SELECT count(*) FROM expected e ANTI JOIN bars b
     ON b.symbol = e.symbol AND b.interval = e.interval AND epoch_ns(b.ts) = e.open_ns
-  WHERE NOT e.has_late
-    AND e.open_ns > (SELECT min(ts_event_ns) // 1000000000 * 1000000000 FROM sent_trades)
+  WHERE e.open_ns > (SELECT min(ts_event_ns) // 1000000000 * 1000000000 FROM sent_trades)
     AND e.open_ns + e.width + 2000000000 < (SELECT max(ts_event_ns) FROM sent_trades)
 )
 """

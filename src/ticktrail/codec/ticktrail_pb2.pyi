@@ -225,11 +225,13 @@ class Gap(_message.Message):
     def __init__(self, kind: _Optional[int] = ..., day: _Optional[int] = ..., from_ns: _Optional[int] = ..., to_ns: _Optional[int] = ..., ts_recv_ns: _Optional[int] = ..., missing: _Optional[int] = ..., feed: _Optional[str] = ..., channel: _Optional[str] = ..., cause: _Optional[str] = ..., state: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class Heartbeat(_message.Message):
-    __slots__ = ("kind", "ts_recv_ns", "feed")
+    __slots__ = ("kind", "ts_recv_ns", "since_ns", "feed")
     KIND_FIELD_NUMBER: _ClassVar[int]
     TS_RECV_NS_FIELD_NUMBER: _ClassVar[int]
+    SINCE_NS_FIELD_NUMBER: _ClassVar[int]
     FEED_FIELD_NUMBER: _ClassVar[int]
     kind: int
     ts_recv_ns: int
+    since_ns: int
     feed: str
-    def __init__(self, kind: _Optional[int] = ..., ts_recv_ns: _Optional[int] = ..., feed: _Optional[str] = ...) -> None: ...
+    def __init__(self, kind: _Optional[int] = ..., ts_recv_ns: _Optional[int] = ..., since_ns: _Optional[int] = ..., feed: _Optional[str] = ...) -> None: ...

@@ -55,8 +55,16 @@ class KafkaSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
         Of the topics made by ticktrail. Fixed for the life of a topic.
     replication_factor
         Of the topics made by ticktrail; -1 is the broker's default.
-    security_protocol, sasl_mechanism, user, password, tls_ca_file, tls_certificate_file, tls_key_file
-        As librdkafka names them (``SASL_SSL``, ``SCRAM-SHA-512``, …).
+    security_protocol
+        ``PLAINTEXT``, ``SSL``, ``SASL_PLAINTEXT`` or ``SASL_SSL``.
+    sasl_mechanism
+        As librdkafka names it: ``PLAIN``, ``SCRAM-SHA-512``, …
+    user, password
+        For SASL; empty sends none.
+    tls_ca_file
+        Whom to trust, in PEM; empty: the system's authorities.
+    tls_certificate_file, tls_key_file
+        Who we are, in PEM, where the broker asks for it; both or neither.
     retention_hours
         How long Kafka keeps records; it must outlast any outage of the store.
     linger_ms
@@ -103,8 +111,12 @@ class StoreSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
         Of a keyspace made by ticktrail.
     consistency
         Of writes and reads: ``LOCAL_QUORUM``, ``LOCAL_ONE``, …
-    tls, tls_ca_file
-        Whether to speak TLS, and whom to trust (empty: the system's authorities).
+    user, password
+        Of a role; without a user nothing is sent.
+    tls
+        Whether to speak TLS.
+    tls_ca_file
+        Whom to trust, in PEM; empty: the system's authorities.
     timeout_s
         Of one request.
     """
@@ -172,6 +184,23 @@ class CaptureSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields
         How often time is written to every partition.
     reconnect_delay_ms_max
         Cap of the backoff.
+    spool_bytes_max
+        Room on disk for what Kafka does not take, below ``<data_dir>/spool``, for each capture.
+    spool_after_ms
+        Kafka counts as away when it has acknowledged nothing for so long; the spool begins.
+    proof_ms
+        How often it is written into the ledger up to which time everything was captured.
+    gap_margin_ms
+        How much wider than it was seen a gap is entered: clocks differ, and records overtake each other.
+    silence_ms_min
+        A feed whose usual pauses are shorter is not called silent before that.
+    silence_ms_max
+        A feed whose usual pauses are not known yet is called silent after that, in regular sessions; so long
+        is also the longest time between two reconnects that change nothing.
+    symbol_silence_ms_min
+        A symbol is not called silent before that.
+    resubscribe_ms_min
+        A symbol is subscribed to anew at most so often.
     """
 
     queue_frames_max: Count = 10_000
@@ -179,6 +208,14 @@ class CaptureSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields
     batch_ms: Milliseconds = 10.0
     heartbeat_ms: Annotated[int, msgspec.Meta(ge=1, le=60_000)] = 250
     reconnect_delay_ms_max: Annotated[int, msgspec.Meta(ge=1, le=3_600_000)] = 30_000
+    spool_bytes_max: Annotated[int, msgspec.Meta(ge=0, le=1 << 50)] = 1024 * 1024 * 1024
+    spool_after_ms: Annotated[int, msgspec.Meta(ge=100, le=600_000)] = 1_000
+    proof_ms: Annotated[int, msgspec.Meta(ge=50, le=60_000)] = 1_000
+    gap_margin_ms: Milliseconds = 100.0
+    silence_ms_min: Annotated[int, msgspec.Meta(ge=1, le=86_400_000)] = 10_000
+    silence_ms_max: Annotated[int, msgspec.Meta(ge=1, le=86_400_000)] = 300_000
+    symbol_silence_ms_min: Annotated[int, msgspec.Meta(ge=1, le=86_400_000)] = 60_000
+    resubscribe_ms_min: Annotated[int, msgspec.Meta(ge=1, le=86_400_000)] = 600_000
 
 
 class PersistSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

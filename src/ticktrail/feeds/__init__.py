@@ -8,6 +8,7 @@ from ticktrail.feeds.base import (
     Frame,
     Parsed,
     Rejected,
+    Resubscribes,
     Subscription,
 )
 
@@ -19,5 +20,6 @@ __all__ = [
     "Frame",
     "Parsed",
     "Rejected",
+    "Resubscribes",
     "Subscription",
 ]

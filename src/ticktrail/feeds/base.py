@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -28,6 +28,7 @@ __all__ = [
     "Frame",
     "Parsed",
     "Rejected",
+    "Resubscribes",
     "Subscription",
 ]
 
@@ -167,6 +168,23 @@ class Feed(Protocol):
 
     async def close(self) -> None:
         """Release the connection; safe to call twice and before `connect`. Unread frames are lost."""
+        ...
+
+
+@runtime_checkable
+class Resubscribes(Protocol):
+    """What a `Feed` may do besides: ask anew for symbols that fell silent while others go on."""
+
+    async def resubscribe(self, symbols: Sequence[str]) -> None:
+        """Ask for these again, over the connection that stands; part of what was subscribed to.
+
+        Called rarely, and never while `connect` runs.
+
+        Raises
+        ------
+        FeedDisconnected
+            The connection is gone.
+        """
         ...
 
 

@@ -15,14 +15,17 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, cast
 
 from ticktrail.clock import Clock
-from ticktrail.errors import ConfigError
+from ticktrail.errors import ConfigError, TicktrailError
 from ticktrail.feeds.base import Feed, FeedFactory, Subscription
+from ticktrail.reference import ROUND_THE_CLOCK, US_EQUITIES, Market
 
 __all__ = ["ENTRY_POINT_GROUP", "FEEDS", "FeedEntry", "get", "make_sim_feed", "names"]
 
@@ -45,6 +48,8 @@ class FeedEntry:
         Whether the venue admits only those with a key.
     ends
         Whether the source comes to an end by itself, as files do.
+    market
+        Whose sessions tell when records are to be expected; None where that is not known.
     parse_settings
         Stand-ins for what the factory requires, with which a feed can be made to parse recorded frames,
         but not to connect.
@@ -55,6 +60,7 @@ class FeedEntry:
     target: str
     needs_key: bool = False
     ends: bool = False
+    market: Market | None = None
     parse_settings: Mapping[str, Any] = field(default_factory=dict)
 
     def load(self) -> FeedFactory:
@@ -63,20 +69,55 @@ class FeedEntry:
         Raises
         ------
         ConfigError
-            The feed's code cannot be imported.
+            The feed's code, which may be a plug-in's, fails when it is imported.
         """
         module_name, _, attribute = self.target.partition(":")
         try:
             factory = getattr(importlib.import_module(module_name), attribute)
-        except (ImportError, AttributeError, SyntaxError) as error:
-            raise ConfigError(
-                what=f"The feed {self.name} cannot be loaded",
-                why=f"{self.target}: {error}",
-                next_step="Install it again, or remove the plug-in that offers it.",
-                key=f"feeds.{self.name}",
-                source=self.target,
-            ) from error
+        except Exception as error:  # a plug-in is a stranger's code
+            raise self._broken("loaded", error) from error
         return cast("FeedFactory", factory)
+
+    def make(self, settings: Mapping[str, Any], subscription: Subscription, clock: Clock) -> Feed:
+        """Import the feed and make one; touches no network. Parameters as `FeedFactory` has them.
+
+        Raises
+        ------
+        ConfigError
+            Its settings are wrong, or its code fails.
+        UsageError
+            It cannot be asked for that.
+        """
+        factory = self.load()
+        try:
+            return factory(settings, subscription, clock)
+        except TicktrailError:
+            raise
+        except Exception as error:  # a plug-in is a stranger's code
+            raise self._broken("made", error) from error
+
+    def _broken(self, verb: str, error: Exception) -> ConfigError:
+        place = _place_of(error)
+        return ConfigError(
+            what=f"The feed {self.name} cannot be {verb}",
+            why=f"{type(error).__name__}: {error}{f' ({place})' if place else ''}",
+            next_step=f"Tell those who offer {self.target}, or remove their plug-in.",
+            key=f"feeds.{self.name}",
+            source=self.target,
+        )
+
+
+def _place_of(error: Exception) -> str:
+    """Say where in the feed's own code it failed; nothing where that was not reached."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{Path(error.filename).name}:{error.lineno}"
+    ours = (__file__, importlib.__file__)
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename not in ours and not frame.filename.startswith("<frozen")
+    ]
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
 
 
 def make_sim_feed(settings: Mapping[str, Any], subscription: Subscription, clock: Clock) -> Feed:
@@ -118,6 +159,7 @@ FEEDS: dict[str, FeedEntry] = {
             name="sim",
             summary="a simulated exchange on this machine; the market is not real",
             target="ticktrail.feeds.registry:make_sim_feed",
+            market=ROUND_THE_CLOCK,
             parse_settings={"url": "ws://127.0.0.1"},
         ),
         FeedEntry(
@@ -125,12 +167,15 @@ FEEDS: dict[str, FeedEntry] = {
             summary="US stocks: trades, quotes, bars, halts (free for IEX with an account)",
             target="ticktrail.feeds.alpaca.feed:make_feed",
             needs_key=True,
+            market=US_EQUITIES,
             parse_settings={"key": "-", "secret": "-"},
         ),
         FeedEntry(
             name="yahoo",
             summary="stocks worldwide, keyless and unofficial: price snapshots, not single trades",
             target="ticktrail.feeds.yahoo:make_feed",
+            # Whatever else it has: outside of these hours nothing is called silent.
+            market=US_EQUITIES,
         ),
         FeedEntry(
             name="file",

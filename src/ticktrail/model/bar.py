@@ -39,7 +39,8 @@ class Bar(Record, frozen=True, kw_only=True, gc=False):
     session
         ``"pre"``, ``"regular"``, ``"post"`` or ``"closed"``, at the opening; ``"day"`` for ``"1d"``.
     revision
-        0 at first; each correction of the bar raises it.
+        0 at first; each correction of the bar raises it. Of a longer bar never less than the sum of its
+        minutes'.
     is_final
         False while the interval is still open.
     flags

@@ -12,6 +12,8 @@ MISSING_UNKNOWN = -1
 class Gap(Record, frozen=True, kw_only=True, gc=False):
     """A window in which records of a feed may be missing.
 
+    Its identity is ``(feed, day, from_ns, channel, cause)``; a later row of the same identity replaces it.
+
     Parameters
     ----------
     channel
@@ -19,7 +21,9 @@ class Gap(Record, frozen=True, kw_only=True, gc=False):
     day
         The date of `from_ns` in UTC, in days since 1970-01-01.
     from_ns, to_ns
-        The window, nanoseconds since 1970 in UTC; `to_ns` exclusive.
+        The window in the venue's time, nanoseconds since 1970 in UTC; `to_ns` exclusive.
+    ts_recv_ns
+        When this was written.
     missing
         How many records are missing, or `MISSING_UNKNOWN`.
     cause

@@ -351,7 +351,7 @@ class Persist:
         columns = write.columns
         task.open_records -= len(columns)
         metrics.STORED.inc(len(columns), table=write.table.name)
-        if "ts_recv_ns" not in columns.data:
+        if "ts_event_ns" not in columns.data:
             return
         is_live = (columns["flags"] & Flag.NO_RECV_TIME) == 0
         now_ns = self._clock.now_ns()

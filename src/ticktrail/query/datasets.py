@@ -6,7 +6,7 @@ apply those filters again: the scanner returned must.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -15,9 +15,11 @@ import pyarrow.dataset as ds
 from ticktrail.errors import TicktrailError, UnboundedQuery
 from ticktrail.query.plan import plan_reads
 from ticktrail.query.pruning import Filter
-from ticktrail.store import LATEST_SCHEMA, Reader, Table, sql_schema
+from ticktrail.store import GAPS_SCHEMA, LATEST_SCHEMA, Reader, Table, sql_schema
 
-__all__ = ["Failure", "LatestDataset", "TableDataset", "unbounded"]
+__all__ = ["SMALL_SCHEMAS", "Failure", "SmallDataset", "TableDataset", "small_datasets", "unbounded"]
+
+SMALL_SCHEMAS = {"latest": LATEST_SCHEMA, "gaps": GAPS_SCHEMA}
 
 
 class Failure:
@@ -75,30 +77,46 @@ class TableDataset(ds.Dataset):  # type: ignore[misc]
             raise self._failure.note(error) from error.__cause__
 
 
-class LatestDataset(ds.Dataset):  # type: ignore[misc]
-    """The last trade and quote of each symbol. Small, so it needs no bounds."""
+class SmallDataset(ds.Dataset):  # type: ignore[misc]
+    """A table so small that it needs no bounds.
 
-    def __init__(self, reader: Reader, failure: Failure) -> None:
-        self._reader = reader
+    Parameters
+    ----------
+    schema
+        Its own.
+    read
+        Gives its rows as Arrow tables in that schema.
+    failure
+        Learns of errors.
+    """
+
+    def __init__(self, schema: Any, read: Callable[[], Iterable[Any]], failure: Failure) -> None:
+        self._schema = schema
+        self._read = read
         self._failure = failure
 
     @property
     def schema(self) -> Any:
-        return LATEST_SCHEMA
+        return self._schema
 
     def scanner(self, columns: list[str] | None = None, filter: Any = None) -> Any:  # noqa: A002
         """Serve one scan; DuckDB calls this."""
-        columns = LATEST_SCHEMA.names if columns is None else columns
-        return _Scan(self._batches(Filter(filter, LATEST_SCHEMA), columns), LATEST_SCHEMA, columns)
+        columns = self._schema.names if columns is None else columns
+        return _Scan(self._batches(Filter(filter, self._schema), columns), self._schema, columns)
 
     def _batches(self, rows: Filter, columns: list[str]) -> Iterator[Any]:
         try:
-            tables = self._reader.latest()
+            for table in self._read():
+                for batch in table.to_batches():
+                    yield rows.apply(batch).select(columns)
         except TicktrailError as error:
             raise self._failure.note(error) from error.__cause__
-        for table in tables:
-            for batch in table.to_batches():
-                yield rows.apply(batch).select(columns)
+
+
+def small_datasets(reader: Reader, failure: Failure) -> dict[str, SmallDataset]:
+    """Make those that every query may read whole, by name."""
+    reads: dict[str, Callable[[], Iterable[Any]]] = {"latest": reader.latest, "gaps": reader.gaps}
+    return {name: SmallDataset(schema, reads[name], failure) for name, schema in SMALL_SCHEMAS.items()}
 
 
 class _Scan:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from ticktrail.errors import QueryError, TicktrailError, UsageError
 from ticktrail.query.content import content_sql
-from ticktrail.query.datasets import Failure, LatestDataset, TableDataset, unbounded
+from ticktrail.query.datasets import SMALL_SCHEMAS, Failure, TableDataset, small_datasets, unbounded
 from ticktrail.query.plan import datasets_of
 from ticktrail.query.problems import explained, nearest
 from ticktrail.query.pruning import Filter
@@ -22,11 +22,9 @@ from ticktrail.query.result import Result
 from ticktrail.query.rows import read_rows
 from ticktrail.query.times import Moment, from_start, until_end
 from ticktrail.reference import date_of_day
-from ticktrail.store import LATEST_SCHEMA, TABLES, Reader, StoreSession, sql_schema
+from ticktrail.store import TABLES, Reader, StoreSession, sql_schema
 
 __all__ = ["Engine", "Stored"]
-
-_LATEST = "latest"
 
 
 class Stored(NamedTuple):
@@ -81,7 +79,7 @@ class Engine:
         self._database.execute("SET GLOBAL TimeZone = 'UTC'")
 
     def sql(self, text: str, *, scan_all: bool = False) -> Result:
-        """Run SQL in DuckDB's dialect over ``trades, quotes, bars, status, corrections, latest``.
+        """Run SQL in DuckDB's dialect over ``trades, quotes, bars, status, corrections, latest, gaps``.
 
         Parameters
         ----------
@@ -104,7 +102,8 @@ class Engine:
         cursor = self._database.cursor()
         for name, table in TABLES.items():
             cursor.register(name, TableDataset(self._reader, table, failure, scan_all=scan_all))
-        cursor.register(_LATEST, LatestDataset(self._reader, failure))
+        for name, dataset in small_datasets(self._reader, failure).items():
+            cursor.register(name, dataset)
         translate = partial(_translated, failure)
         try:
             relation = cursor.sql(text)
@@ -217,5 +216,5 @@ def _known(name: str, known: Iterable[str], kind: str) -> str:
 def _translated(failure: Failure, error: Exception) -> TicktrailError:
     if failure.error is not None:
         return failure.error
-    columns = {name for table in TABLES.values() for name in sql_schema(table).names}
-    return explained(error, (*TABLES, _LATEST), {*columns, *LATEST_SCHEMA.names})
+    schemas = [*map(sql_schema, TABLES.values()), *SMALL_SCHEMAS.values()]
+    return explained(error, (*TABLES, *SMALL_SCHEMAS), {name for schema in schemas for name in schema.names})

@@ -2,6 +2,7 @@
 
 from ticktrail.store.batches import sql_schema
 from ticktrail.store.durability import SyncProver
+from ticktrail.store.gaps import GAPS_SCHEMA
 from ticktrail.store.latest import LATEST_SCHEMA
 from ticktrail.store.migrate import SCHEMA_VERSION, migrate
 from ticktrail.store.partitions import (
@@ -18,6 +19,7 @@ from ticktrail.store.session import ServerLimits, StoreSession, connect
 from ticktrail.store.tables import (
     BARS,
     CORRECTIONS,
+    GAPS,
     LATEST_QUOTES,
     LATEST_TRADES,
     QUOTES,
@@ -33,6 +35,8 @@ from ticktrail.store.writer import Writer
 __all__ = [
     "BARS",
     "CORRECTIONS",
+    "GAPS",
+    "GAPS_SCHEMA",
     "LATEST_QUOTES",
     "LATEST_SCHEMA",
     "LATEST_TRADES",

@@ -91,6 +91,9 @@ class Catalogue:
 def entries_of(table: Table, keys: dict[str, Array]) -> list[_Entry]:
     """Name the catalogue entries ``(dataset, feed, day, symbol, slot)`` of partitions given by their keys."""
     feeds = [feed.decode() for feed in keys["feed"].tolist()]
+    if "symbol" not in keys:  # gaps: one partition a day
+        days = keys["day"].tolist()
+        return [(dataset_of(table), feed, day, "", 0) for feed, day in zip(feeds, days, strict=True)]
     symbols = [symbol.decode() for symbol in keys["symbol"].tolist()]
     if "interval" in keys:
         datasets = [dataset_of(table, interval.decode()) for interval in keys["interval"].tolist()]

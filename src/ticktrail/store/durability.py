@@ -115,6 +115,23 @@ class SyncProver:
                 raise _restarted(lost)
             return self._proven_ns
 
+    def confirm(self) -> None:
+        """Make sure that no server was started again so far, so that what was read had all acknowledged rows.
+
+        Asks the servers, which takes a moment. To be called after the read in question.
+
+        Raises
+        ------
+        StoreRestarted
+            As `proven_ns`.
+        TicktrailError
+            The servers do not answer.
+        """
+        found = self._read_generations()
+        with self._lock:
+            self._compare(found)
+        self.proven_ns()
+
     def close(self) -> None:
         """Stop probing."""
         self._closed.set()
@@ -140,19 +157,23 @@ class SyncProver:
             _log.debug("probe.failed", error=str(error))
             return
         with self._lock:
-            lost = {
-                host
-                for host, generation in self._generations.items()
-                if found.get(host) != generation and not (host in self._away and host not in found)
-            }
-            self._away = self._generations.keys() - found.keys()
-            # A server that is away keeps its number: should it come back with another, it was restarted.
-            self._generations = {**self._generations, **found}
-            if lost:
-                _RESTARTED.inc(len(lost))
-                self._lost |= lost
-            elif not self._lost:
+            if not self._compare(found) and not self._lost:
                 self._proven_ns = sent_ns - self._lag_ns
+
+    def _compare(self, found: Generations) -> bool:
+        """Note the servers that are not the ones they were; tell whether there are any."""
+        lost = {
+            host
+            for host, generation in self._generations.items()
+            if found.get(host) != generation and not (host in self._away and host not in found)
+        }
+        self._away = self._generations.keys() - found.keys()
+        # A server that is away keeps its number: should it come back with another, it was restarted.
+        self._generations = {**self._generations, **found}
+        if lost:
+            _RESTARTED.inc(len(lost))
+            self._lost |= lost
+        return bool(lost)
 
     def _probe(self) -> None:
         for probe_id in self._probe_ids():

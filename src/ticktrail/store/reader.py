@@ -15,16 +15,17 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ticktrail.errors import SchemaMismatch, TicktrailError
-from ticktrail.model import Bar, Columns, column_dtypes
+from ticktrail.model import Array, Bar, Columns, column_dtypes
 from ticktrail.reference import date_of_day, day_of_date
 from ticktrail.store.batches import build_batch, sources_of
 from ticktrail.store.decode import Decoded, Page, columns_of, decode_keys, decode_page, plain_array
+from ticktrail.store.gaps import read_gaps
 from ticktrail.store.latest import read_latest
 from ticktrail.store.migrate import SCHEMA_VERSION, slot_minutes
 from ticktrail.store.pages import PageStream
 from ticktrail.store.partitions import DayRef, PartitionRef, SpanNs, day_span_ns
 from ticktrail.store.session import StoreSession
-from ticktrail.store.tables import BARS, Table, bucket_days, dataset_of
+from ticktrail.store.tables import BARS, GAPS, Table, bucket_days, dataset_of
 
 __all__ = ["Read", "Reader"]
 
@@ -158,11 +159,41 @@ class Reader:
             for batch in batches:
                 yield ref, batch
 
+    def arrays(
+        self, reads: Iterable[Read], names: Collection[str]
+    ) -> Iterator[tuple[PartitionRef, dict[str, Array]]]:
+        """Read many partitions as NumPy arrays, for those who reckon with them.
+
+        Parameters
+        ----------
+        reads
+            As for `read_all`.
+        names
+            Clustering columns (``"ts"``, ``"event_id"``) and fields of the frozen value
+            (`Table.fields`), which all tables in question have.
+
+        Yields
+        ------
+        A partition and some of its rows: one array of shape ``(n,)`` per name. In the order of `reads`, and
+        within a partition in that of the clustering columns.
+        """
+        wanted = set(names)
+        for (ref, _), stream in _ahead(
+            reads, lambda read: self._open(read[0], wanted, read[1]), _READS_AHEAD
+        ):
+            for _, decoded in self._decoded(ref.day.table, stream, wanted):
+                yield ref, {name: plain_array(column) for name, column in decoded.items()}
+
     def latest(self, feed: str | None = None) -> list[Any]:
         """Read the last trade and quote of each symbol: one Arrow table in `LATEST_SCHEMA` per feed."""
         rows = [] if feed is not None else self._session.execute("SELECT DISTINCT feed FROM latest")
         feeds = [feed] if feed is not None else sorted(row.feed for row in rows)
         return [read_latest(self._session, name) for name in feeds]
+
+    def gaps(self) -> Iterator[Any]:
+        """Read the ledger of gaps: one Arrow table in `GAPS_SCHEMA` per feed and day, in that order."""
+        for day in self.days(dataset_of(GAPS)):
+            yield read_gaps(self._session, day)
 
     def minute_history(self, keys: Iterable[tuple[str, str, int]]) -> Columns[Bar]:
         """Read the final minute bars of whole days.

@@ -25,9 +25,11 @@ from cassandra.policies import (
     DCAwareRoundRobinPolicy,
     ExponentialReconnectionPolicy,
     FallthroughRetryPolicy,
+    HostStateListener,
     RoundRobinPolicy,
     TokenAwarePolicy,
 )
+from cassandra.pool import Host
 from cassandra.protocol import ErrorMessage
 
 from ticktrail.config import StoreSettings
@@ -39,8 +41,11 @@ from ticktrail.errors import (
     Unreachable,
     WriteRejected,
 )
+from ticktrail.telemetry import get_logger
 
 __all__ = ["ServerLimits", "StoreSession", "connect", "translated"]
+
+_log = get_logger("store")
 
 # Cassandra 4 and 5 both speak version 5; 4 is what managed services offer.
 _PROTOCOL_VERSIONS = (5, 4)
@@ -182,6 +187,7 @@ def connect(settings: StoreSettings) -> StoreSession:
             cluster = _cluster(settings, hosts, consistency, version)
             driver = cluster.connect()
             limits = _read_limits(driver)
+            cluster.register_listener(_Watch())
             break
         except (*_DRIVER_ERRORS, OSError) as error:
             last = _wrong_datacenter(cluster, settings.datacenter) or translated(error, address)
@@ -195,6 +201,23 @@ def connect(settings: StoreSettings) -> StoreSession:
     return StoreSession(
         driver=driver, address=address, consistency=consistency, limits=limits, settings=settings
     )
+
+
+class _Watch(HostStateListener):  # type: ignore[misc]  # the driver has no types
+    """Says that a server answers again; that it is gone, the driver says itself."""
+
+    def on_up(self, host: Host) -> None:
+        _log.info("store.reachable", host=str(host.endpoint))
+
+    # Those of the base raise, and would keep the driver from connecting again.
+    def on_down(self, host: Host) -> None:
+        pass
+
+    def on_add(self, host: Host) -> None:
+        pass
+
+    def on_remove(self, host: Host) -> None:
+        pass
 
 
 def _wrong_datacenter(cluster: Cluster | None, wanted: str) -> ConfigError | None:

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ticktrail.model import Array, Bar, Columns, Correction, Quote, Record, Status, Trade, column_dtypes
+from ticktrail.model import Array, Bar, Columns, Correction, Gap, Quote, Record, Status, Trade, column_dtypes
 from ticktrail.reference import day_of_date
 
 __all__ = [
     "BARS",
     "CORRECTIONS",
+    "GAPS",
     "LATEST_QUOTES",
     "LATEST_TRADES",
     "QUOTES",
@@ -140,6 +141,11 @@ def _bar_keys(columns: Columns[Any], slot_minutes: int) -> KeyColumns:
     }
 
 
+def _gap_keys(columns: Columns[Any], slot_minutes: int) -> KeyColumns:
+    del slot_minutes
+    return {name: columns[name] for name in _GAP_KEYS}
+
+
 def _latest_keys(columns: Columns[Any], slot_minutes: int) -> KeyColumns:
     del slot_minutes
     return {"feed": columns["feed"], "symbol": columns["symbol"]}
@@ -151,6 +157,7 @@ def _fields(record: type[Record], *keys: str) -> tuple[str, ...]:
     return tuple(sorted(names, key=lambda name: dtypes[name].kind == "S"))
 
 
+_GAP_KEYS = ("feed", "day", "from_ns", "channel", "cause")
 _TICK_PARTITION = {"feed": "text", "symbol": "text", "day": "date", "slot": "smallint"}
 _TICK_CLUSTERING = {"ts": "bigint", "event_id": "bigint"}
 
@@ -195,8 +202,19 @@ BARS = Table(
     fields=_fields(Bar, "feed", "symbol", "interval", "ts_open_ns"),
     keys=_bar_keys,
 )
+GAPS = Table(
+    name="gaps",
+    record=Gap,
+    partition={"feed": "text", "day": "date"},
+    clustering={"from_ns": "bigint", "channel": "text", "cause": "text"},
+    value="gap",
+    value_type="gap",
+    fields=_fields(Gap, *_GAP_KEYS),
+    keys=_gap_keys,
+)
 LATEST_TRADES = _latest_table(Trade, "trade")
 LATEST_QUOTES = _latest_table(Quote, "quote")
 
+# Those that are read by symbol and time.
 TABLES = {table.name: table for table in (TRADES, QUOTES, STATUS, CORRECTIONS, BARS)}
-TABLE_OF = {table.record: table for table in TABLES.values()}
+TABLE_OF = {table.record: table for table in (*TABLES.values(), GAPS)}

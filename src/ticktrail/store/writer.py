@@ -26,7 +26,7 @@ from ticktrail.store.catalogue import Catalogue
 from ticktrail.store.frames import BATCH_ROWS_MAX, batch_body, encode_rows
 from ticktrail.store.migrate import slot_minutes
 from ticktrail.store.session import StoreSession, translated
-from ticktrail.store.tables import LATEST_QUOTES, LATEST_TRADES, TABLES, Table, misfit_of
+from ticktrail.store.tables import LATEST_QUOTES, LATEST_TRADES, TABLE_OF, Table, misfit_of
 
 __all__ = ["Done", "Writer"]
 
@@ -106,7 +106,7 @@ class Writer:
         self._slots = slot_minutes(session)
         self._prepared = {
             (table.name, table.value): session.prepare(table.insert)
-            for table in (*TABLES.values(), LATEST_TRADES, LATEST_QUOTES)
+            for table in (*TABLE_OF.values(), LATEST_TRADES, LATEST_QUOTES)
         }
         self._catalogue = Catalogue(session)
         self._pause = threading.Event()  # never set: its wait is a pause

@@ -38,6 +38,15 @@ def _middles_ns() -> npt.NDArray[np.float64]:
 _MIDDLES_NS = _middles_ns()
 
 
+def _lowest_ns() -> npt.NDArray[np.float64]:
+    octave, part = np.divmod(np.arange(_DOUBLINGS * _PARTS + 1), _PARTS)
+    return np.concatenate([[-np.inf, 0.0], _UNIT_NS * np.ldexp(1 + part / _PARTS, octave), [np.inf]])
+
+
+# Where each bucket begins, and, at the end, infinity.
+_LOWEST_NS = _lowest_ns()
+
+
 class LatencyHistogram:
     """A distribution of latencies. Not thread-safe; `ticktrail.telemetry.metrics` locks.
 
@@ -136,6 +145,22 @@ class LatencyHistogram:
         total._min_ns = min((h._min_ns for h in (self, other) if h._min_ns is not None), default=None)
         total._max_ns = max((h._max_ns for h in (self, other) if h._max_ns is not None), default=None)
         return total
+
+    def __sub__(self, earlier: LatencyHistogram) -> LatencyHistogram:
+        """Give what was observed since an earlier state of the same histogram.
+
+        The least and the greatest are then known only to their buckets' bounds.
+        """
+        since = LatencyHistogram()
+        # A process that was started again counts anew: what it has not observed again is nothing, not less.
+        since._counts = np.maximum(self._counts - earlier._counts, 0)
+        since._sum_ns = max(0.0, self._sum_ns - earlier._sum_ns)
+        used = np.flatnonzero(since._counts)
+        if len(used) and self._min_ns is not None and self._max_ns is not None:
+            least, greatest = _LOWEST_NS[used[0]], _LOWEST_NS[used[-1] + 1]
+            since._min_ns = int(max(self._min_ns, least))
+            since._max_ns = int(min(self._max_ns, greatest))
+        return since
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, LatencyHistogram) and self.to_dict() == other.to_dict()

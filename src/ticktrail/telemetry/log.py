@@ -33,6 +33,11 @@ _SECRET_NAME = re.compile(
 )
 _STARS = "***"
 
+_NUMBER = re.compile(r"\d+")
+_REPEAT_NS = 10 * NS_PER_SECOND
+# Remembered, of which one that is repeated is told from one that is new.
+_SENTENCES_MAX = 1_000
+
 _library_handler: logging.Handler | None = None
 
 
@@ -75,10 +80,12 @@ def configure_logging(
     Notes
     -----
     Libraries that use the standard `logging` module (the drivers, websockets) are routed through the
-    same formatter at warning and above, whatever `level` is: their debug output repeats payloads.
+    same formatter at warning and above, whatever `level` is: their debug output repeats payloads. The same
+    sentence, whatever the numbers in it, is written once in ten seconds: while a server is away they repeat
+    themselves at every try.
     """
     processors = _configure_structlog(log_format, level, color, stream, clock or SystemClock())
-    _route_libraries(processors, stream)
+    _route_libraries(processors, stream, clock or SystemClock())
 
 
 def _configure_structlog(
@@ -109,10 +116,10 @@ def _configure_structlog(
     return shared, renderer
 
 
-def _route_libraries(processors: tuple[list[Any], Any], stream: TextIO | None) -> None:
+def _route_libraries(processors: tuple[list[Any], Any], stream: TextIO | None, clock: Clock) -> None:
     global _library_handler  # noqa: PLW0603  the standard library's logging is global itself
     shared, renderer = processors
-    handler = _LibraryHandler(stream)
+    handler = _LibraryHandler(stream, clock)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[_name_library, *shared],
@@ -130,13 +137,27 @@ def _route_libraries(processors: tuple[list[Any], Any], stream: TextIO | None) -
 class _LibraryHandler(logging.Handler):
     """Writes where our own events go, also after `sys.stderr` was exchanged."""
 
-    def __init__(self, stream: TextIO | None) -> None:
+    def __init__(self, stream: TextIO | None, clock: Clock) -> None:
         super().__init__(logging.WARNING)
         self._stream = stream
+        self._clock = clock
+        self._due_ns: dict[tuple[str, str], int] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
+        if not self._is_due(record):
+            return
         line = self.format(record)
         print(line, file=self._stream or sys.stderr, flush=True)
+
+    def _is_due(self, record: logging.LogRecord) -> bool:
+        now_ns = self._clock.monotonic_ns()
+        sentence = record.name, _NUMBER.sub("", record.getMessage())
+        if now_ns < self._due_ns.get(sentence, now_ns):
+            return False
+        if len(self._due_ns) >= _SENTENCES_MAX:
+            self._due_ns.clear()
+        self._due_ns[sentence] = now_ns + _REPEAT_NS
+        return True
 
 
 class _Dated:

@@ -34,7 +34,8 @@ def test_no_kind_is_forgotten() -> None:
 
 def test_who_reads_what() -> None:
     assert set(TOPICS.timed) == {"tt.trades.v1", "tt.quotes.v1", "tt.status.v1"}
-    assert set(TOPICS.persisted) == {*TOPICS.timed, "tt.vendor-bars.v1"}
+    assert set(TOPICS.persisted) == {*TOPICS.timed, "tt.vendor-bars.v1", "tt.gaps.v1"}
+    assert TOPICS.gaps == "tt.gaps.v1"
     assert TOPICS.dead_letters not in TOPICS.records
     assert TOPICS.raw("alpaca") == "tt.raw.alpaca"
 

@@ -7,7 +7,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ticktrail.capture.frames import FrameQueue
+from ticktrail.capture.frames import FrameQueue, Turn
 from ticktrail.feeds import Frame
 
 
@@ -81,7 +81,7 @@ def test_who_waits_for_a_frame_gets_it() -> None:
 
 
 def test_a_closed_queue_gives_what_it_has_and_then_none() -> None:
-    async def play() -> list[Frame | None]:
+    async def play() -> list[Frame | Turn | None]:
         queue = FrameQueue(frames_max=9, bytes_max=99)
         queue.put(frame(number=1))
         queue.put(frame(number=2))
@@ -92,7 +92,7 @@ def test_a_closed_queue_gives_what_it_has_and_then_none() -> None:
 
 
 def test_closing_wakes_who_waits() -> None:
-    async def play() -> Frame | None:
+    async def play() -> Frame | Turn | None:
         queue = FrameQueue(frames_max=1, bytes_max=1)
         waiting = asyncio.ensure_future(queue.get())
         await asyncio.sleep(0)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ticktrail.bus import Producer, Topics
-from ticktrail.capture import Capture, Sender, metrics
+from ticktrail.capture import Capture, Direct, Sender, metrics
 from ticktrail.clock import NS_PER_MS, NS_PER_SECOND
 from ticktrail.config import CaptureSettings
 from ticktrail.errors import FeedRejected, Unreachable
@@ -45,7 +45,7 @@ class Scene:
         self.feed = ScriptedFeed(self.clock, *connections, is_live=is_live)
         self.producer = MemoryProducer()
         self.stop = asyncio.Event()
-        sender = Sender(cast("Producer", self.producer), TOPICS, NAME, 2)
+        sender = Sender(Direct(cast("Producer", self.producer)), TOPICS, NAME, 2)
         values = {"batch_ms": 0, "heartbeat_ms": int(BEAT_S * 1_000), **set_to}
         self.capture = Capture(self.feed, sender, CaptureSettings(**values), self.clock)
 

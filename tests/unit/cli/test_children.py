@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -212,6 +213,23 @@ def test_a_stage_that_ends_without_being_told_is_started_again(supervisor: Child
     supervisor.watch()
     assert not child.has_ended
     assert child.restart_at_ns is not None
+
+
+def test_news_give_the_cause_whole_and_in_one_line(supervisor: Children) -> None:
+    child = supervisor.start("one", "fail", "0")
+    until(lambda: is_over(child) and "this is fail" in log_of(child))
+    supervisor.news()
+    cause = 'code=1100 [it\'s "late"] message=\n' + "x" * 400
+    with child.log_path.open("a") as log:
+        log.write(f"2026 [warning  ] persist.retry  component=persist error={cause!r} writes=3\n")
+        log.write(json.dumps({"event": "bars.retry", "error": cause, "level": "warning"}) + "\n")
+        log.write("2026 [warning  ] feed.mute  component=capture\n")
+    expected = 'one: code=1100 [it\'s "late"] message= xx'
+    first, second, third = supervisor.news()
+    assert first == second
+    assert first.startswith(expected)
+    assert first.endswith("x…")
+    assert third == "one: feed.mute"
 
 
 def test_a_stage_ends_in_order_when_its_parent_is_killed(executable: str, tmp_path: Path) -> None:

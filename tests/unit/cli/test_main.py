@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from ticktrail import __main__ as entry
 from ticktrail.cli.main import main
 
 USAGE = [
@@ -57,6 +60,19 @@ def test_an_empty_path_is_not_the_working_directory(option: str, capsys: pytest.
         main([*option.split(), ""])
     assert ended.value.code == 2
     assert "the path is empty" in capsys.readouterr().err
+
+
+def test_interrupted_before_there_is_a_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "ticktrail.cli.main", SimpleNamespace(main=interrupt))
+    with pytest.raises(SystemExit) as ended:
+        entry.main()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == "Stopped.\n"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
 
@@ -69,6 +70,34 @@ def test_plugins_are_found_and_loaded_when_asked_for(monkeypatch: pytest.MonkeyP
             registry.get(name).load()
         assert name in str(caught.value)
     assert callable(registry.get("alpaca").load())  # a plug-in cannot take the place of ours
+
+
+PLUGIN = """
+def make_feed(settings, subscription, clock):
+    return settings["missing"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("\n\nraise RuntimeError('no licence')", "cannot be loaded: RuntimeError: no licence (nimbus.py:3)"),
+        ("x = 1\ndef make_feed(", "cannot be loaded: SyntaxError: '(' was never closed (nimbus.py, line 2)"),
+        ("import no_such_module", "No module named 'no_such_module' (nimbus.py:1)"),
+        ("make_feeds = 1", "has no attribute 'make_feed'. Tell those who offer nimbus:make_feed"),
+        (PLUGIN, "cannot be made: KeyError: 'missing' (nimbus.py:3)"),
+    ],
+)
+def test_a_plugin_that_fails_is_named_with_its_place(
+    code: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "nimbus.py").write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "nimbus", raising=False)
+    entry = registry.FeedEntry(name="nimbus", summary="a plug-in", target="nimbus:make_feed")
+    with pytest.raises(ConfigError) as caught:
+        entry.make({}, SUBSCRIPTION, FakeClock())
+    assert words in str(caught.value)
 
 
 def test_naming_feeds_imports_no_vendor() -> None:

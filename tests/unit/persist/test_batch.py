@@ -11,7 +11,7 @@ from ticktrail.codec import encode_record
 from ticktrail.model import Bar, Flag, Gap, Heartbeat, Quote, Record, Trade
 from ticktrail.persist import Span
 from ticktrail.persist.batch import Poll, Write
-from ticktrail.store import BARS, LATEST_QUOTES, LATEST_TRADES, QUOTES, TRADES
+from ticktrail.store import BARS, GAPS, LATEST_QUOTES, LATEST_TRADES, QUOTES, TRADES
 
 FIRST, SECOND = Partition("t.trades.v1", 0), Partition("t.quotes.v1", 3)
 
@@ -98,8 +98,10 @@ def test_bars_have_no_latest() -> None:
 def test_what_has_no_table_is_counted() -> None:
     gap = Gap(feed="f", channel="*", day=1, from_ns=0, to_ns=1, ts_recv_ns=1, cause="silence")
     poll = Poll([batch(FIRST, 0, Heartbeat(feed="f", ts_recv_ns=1), gap, Heartbeat(feed="f", ts_recv_ns=2))])
-    assert poll.not_stored == 3
-    assert list(poll.writes()) == []
+    assert poll.not_stored == 2
+    (write,) = poll.writes()
+    assert write.table is GAPS
+    assert write.columns.to_records() == [gap]
 
 
 def test_what_cannot_be_decoded_is_kept_with_its_place() -> None:

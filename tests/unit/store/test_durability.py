@@ -154,3 +154,16 @@ def test_a_server_that_comes_back_as_it_was_is_no_news() -> None:
             await_proof(prover, SystemClock().monotonic_ns())
         servers.generations["b"] = 1
         await_proof(prover, SystemClock().monotonic_ns())
+
+
+def test_a_read_is_confirmed_by_asking_who_answered() -> None:
+    servers = Servers(hosts="ab")
+    with proving(servers) as prover:
+        prover.confirm()
+        servers.generations["b"] = 2
+        with pytest.raises(StoreRestarted):
+            prover.confirm()
+        prover.confirm()
+        servers.is_away = True
+        with pytest.raises(Unreachable):
+            prover.confirm()

@@ -118,6 +118,19 @@ def test_libraries_speak_at_warning_and_above(library: str) -> None:
     assert (line["event"], line["component"], line["level"]) == ("pool 1 is down", library, "warning")
 
 
+def test_a_library_that_repeats_itself_is_written_once_in_a_while() -> None:
+    stream, clock = io.StringIO(), FakeClock()
+    configure_logging(log_format="json", stream=stream, clock=clock)
+    log = logging.getLogger("cassandra.pool")
+    for port in (9042, 9043, 9042):
+        log.warning("try again in %s s: port %s", clock.monotonic_ns(), port)
+        log.warning("another")
+    assert [line["event"].partition(" ")[0] for line in lines(stream)] == ["try", "another"]
+    clock.advance(10)
+    log.warning("another")
+    assert len(lines(stream)) == 3
+
+
 def test_a_later_configuration_replaces_an_earlier_one() -> None:
     first, second = configured(), configured()
     logging.getLogger("cassandra").warning("once")

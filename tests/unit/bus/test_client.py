@@ -6,6 +6,7 @@ import json
 import logging
 
 import pytest
+import structlog
 from confluent_kafka import KafkaError
 from structlog.testing import capture_logs
 
@@ -21,6 +22,7 @@ def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "_due_ns", {})
     monkeypatch.setattr(client, "_away", set())
     monkeypatch.setattr(client, "_causes", {})
+    structlog.reset_defaults()  # or the level that another test has set would hold here
 
 
 def statistics(*states: str) -> str:

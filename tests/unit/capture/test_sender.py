@@ -88,7 +88,12 @@ def test_what_cannot_be_read_is_kept_as_it_came() -> None:
         assert metrics.REJECTED.labels(feed="sim", reason="not_json").value == 1
     (sent,) = producer.sent
     assert (sent.topic, sent.partition, sent.value) == ("t.dead-letters", -1, b"\xff\0")
-    assert sent.headers == {"feed": b"sim", "reason": b"not_json", "detail": b"at byte 0"}
+    assert sent.headers == {
+        "feed": b"sim",
+        "reason": b"not_json",
+        "detail": b"at byte 0",
+        "ts_recv_ns": b"5",
+    }
 
 
 def test_the_ledger_is_keyed_by_the_feed_and_tells_the_scope() -> None:

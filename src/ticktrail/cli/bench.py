@@ -17,7 +17,7 @@ _CHECKOUT = Path(ticktrail.__file__).resolve().parents[2]
 
 
 @click.command("bench")
-@click.argument("name", type=click.Choice(["sink", "start"]))
+@click.argument("name", type=click.Choice(["pipeline", "sink", "start"]))
 @click.option("--json", "as_json", is_flag=True, help="Accepted for uniformity: the result always is JSON.")
 def bench_command(name: str, as_json: bool) -> None:
     """Run one benchmark on servers of its own and print one JSON object.

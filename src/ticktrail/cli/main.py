@@ -38,7 +38,7 @@ _COMMANDS = {
     "tail": ("tail", "Print a topic's values as they come."),
     "feeds": ("feeds", "List the feeds."),
     "config": ("config", "Show every setting and where it comes from."),
-    "bench": ("bench", "Measure: sink, start."),
+    "bench": ("bench", "Measure: pipeline, sink, start."),
 }
 
 

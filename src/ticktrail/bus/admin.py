@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec, TopicMetadata
 
 from ticktrail.bus.client import MESSAGE_BYTES_MAX, new_client, translated
+from ticktrail.bus.consumer import Partition
+from ticktrail.bus.positions import GroupPositions
 from ticktrail.bus.topics import Topics
 from ticktrail.clock import NS_PER_SECOND, SystemClock
 from ticktrail.config import KafkaSettings
@@ -130,19 +133,11 @@ def uncommitted(settings: KafkaSettings, group: str, topics: Iterable[str]) -> i
                 {at: OffsetSpec.latest() for at in partitions}, request_timeout=_TIMEOUT_S
             ).items()
         }
-        found = _committed(settings, group, partitions)
     except KafkaException as error:
         raise translated(error, settings.bootstrap_servers) from error
-    committed = {(at.topic, at.partition): max(at.offset, 0) for at in found}
-    return sum(end - committed.get(at, 0) for at, end in ends.items())
-
-
-def _committed(settings: KafkaSettings, group: str, partitions: list[TopicPartition]) -> list[TopicPartition]:
-    # By a consumer that never joins: the admin client of librdkafka 2.16 crashes in
-    # `list_consumer_group_offsets` where the broker's answer is an error, as while a group moves.
-    consumer = new_client(Consumer, settings, {"group.id": group})
-    try:
-        found: list[TopicPartition] = consumer.committed(partitions, timeout=_TIMEOUT_S)
-    finally:
-        consumer.close()
-    return found
+    with closing(GroupPositions(settings, group)) as positions:
+        committed = positions.read(Partition(at.topic, at.partition) for at in partitions)
+    return sum(
+        end - (committed[Partition(*at)].offset if Partition(*at) in committed else 0)
+        for at, end in ends.items()
+    )

@@ -11,9 +11,9 @@ import click
 
 from ticktrail.bus import ensure_topics
 from ticktrail.cli.options import json_option, load_settings, settings_options
+from ticktrail.cli.source import make_feed
 from ticktrail.clock import SystemClock
 from ticktrail.feeds import ALL_SYMBOLS, Feed, Subscription
-from ticktrail.feeds.registry import get
 from ticktrail.persist import ReplayReport, replay_dead_letters
 
 __all__ = ["replay_command"]
@@ -37,11 +37,11 @@ def dead_letters_command(as_json: bool, **options: Any) -> None:
     stop = threading.Event()
     signal.signal(signal.SIGINT, lambda signum, frame: stop.set())
 
-    def make_feed(name: str) -> Feed:
-        return get(name).make(settings.feeds.get(name, {}), Subscription(symbols=(ALL_SYMBOLS,)), clock)
+    def parser_of(name: str) -> Feed:
+        return make_feed(name, settings, Subscription(symbols=(ALL_SYMBOLS,)), clock)
 
     ensure_topics(settings.kafka)
-    report = replay_dead_letters(settings, make_feed, clock, stop)
+    report = replay_dead_letters(settings, parser_of, clock, stop)
     if as_json:
         click.echo(json.dumps({**vars(report), "is_interrupted": stop.is_set()}))
     else:

@@ -24,13 +24,13 @@ from cassandra.concurrent import execute_concurrent, execute_concurrent_with_arg
 from cassandra.query import BatchStatement, BatchType
 
 from benchmarks.harness import Contender, compare, report, servers, timed
-from ticktrail.model import Array, Columns, Trade
+from benchmarks.trades import BEGIN_NS, SYMBOLS, Trades
+from ticktrail.model import Columns, Trade
 from ticktrail.reference import date_of_day
 from ticktrail.store import TRADES, StoreSession, Writer, connect, migrate
 
 __all__ = ["main"]
 
-SYMBOLS = 500
 ROUNDS = 3
 # Each way writes for a few seconds per round.
 ROWS = {"ticktrail": 400_000, "ceiling": 400_000, "driver_batch": 60_000, "driver_concurrent": 12_000}
@@ -39,8 +39,7 @@ BATCH_ROWS = 100
 CONCURRENT_ROWS = 200
 CONCURRENT_BATCHES = 64
 IN_FLIGHT = 64
-_BEGIN_NS = 1_790_000_000_000_000_000
-_WRITE_TS_US = _BEGIN_NS // 1_000
+_WRITE_TS_US = BEGIN_NS // 1_000
 
 
 class TradeValue(NamedTuple):
@@ -59,42 +58,6 @@ class TradeValue(NamedTuple):
     trade_id: str
 
 
-class _Rows:
-    """An endless supply of trades that never repeat."""
-
-    def __init__(self) -> None:
-        self._random = np.random.default_rng(1)
-        self._next = 0
-
-    def take(self, count: int) -> Columns[Trade]:
-        number = np.arange(self._next, self._next + count)
-        self._next += count
-        draw = self._random
-        ts_ns = _BEGIN_NS + number * 10_000
-        symbols = np.array([f"S{index:03d}".encode() for index in range(SYMBOLS)])
-
-        def one_of(*texts: bytes) -> Array:
-            return np.array(texts)[draw.integers(0, len(texts), count)]
-
-        fields = {
-            "feed": b"bench",
-            "symbol": symbols[draw.integers(0, SYMBOLS, count)],
-            "day": (ts_ns // 86_400_000_000_000).astype(np.int32),
-            "ts_ns": ts_ns,
-            "event_id": number,
-            "ts_event_ns": ts_ns,
-            "ts_recv_ns": ts_ns + 1_000_000,
-            "price": draw.integers(1_000, 90_000, count) / 100,
-            "size": draw.integers(1, 1_000, count).astype(np.float64),
-            "flags": draw.integers(0, 8, count).astype(np.int32),
-            "venue": one_of(b"XNAS", b"XNYS", b"ARCX", b"FINR"),
-            "tape": one_of(b"A", b"B", b"C"),
-            "conditions": one_of(b"@", b"@,I", b"@,F,I", b""),
-            "trade_id": number.astype("S"),
-        }
-        return Columns(Trade, fields)
-
-
 def main() -> str:
     """Run; give the JSON object."""
     with servers() as settings:
@@ -111,7 +74,7 @@ def main() -> str:
 
 
 def _contenders(session: StoreSession) -> dict[str, Contender]:
-    rows = _Rows()
+    rows = Trades()
     writer = Writer(session, IN_FLIGHT)
     insert = session.prepare(TRADES.insert)
 

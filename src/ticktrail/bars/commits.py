@@ -43,6 +43,11 @@ class Commits:
         """Whether there is anything to be proven or committed."""
         return bool(self._noted or self._done)
 
+    @property
+    def oldest_ns(self) -> int | None:
+        """Since when the oldest position that is noted has waited; None where none does."""
+        return self._noted[0].noted_ns if self._noted else None
+
     def note(self, position: Position, read_until: int, now_ns: int) -> None:
         """Note where the partition stands; everything given out before is acknowledged.
 

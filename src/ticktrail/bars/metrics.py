@@ -6,17 +6,21 @@ until they are rebuilt.
 
 from __future__ import annotations
 
-from ticktrail.telemetry import Counter, Gauge
+from ticktrail.telemetry import Counter, Gauge, Latency, Sizes
 
 __all__ = [
     "AHEAD",
     "ASSIGNED",
     "BARS",
+    "BATCH",
+    "CHECKPOINT_AGE",
     "CORRECTIONS",
     "DIRTY",
     "FORGOTTEN",
     "LAG",
+    "LAG_AGE",
     "LATE",
+    "LATENCY_RECV",
     "REBUILT",
     "REJECTED",
     "RETRIES",
@@ -26,6 +30,10 @@ __all__ = [
 ]
 
 TRADES = Counter("ticktrail_bars_read_trades_total", "Trades taken from Kafka.", unit="trades")
+BATCH = Sizes("ticktrail_bars_batch_records", "Values taken from Kafka together.", unit="records")
+LATENCY_RECV = Latency(
+    "ticktrail_bars_recv_to_read_seconds", "From capture's receive time to when a trade stands in its bars."
+)
 BARS = Counter("ticktrail_bars_closed_bars_total", "Bars closed.", labels=("interval",), unit="bars")
 LATE = Counter(
     "ticktrail_bars_late_trades_total",
@@ -70,8 +78,20 @@ REJECTED = Counter(
     "Values that are no records; persist writes them to dead-letters.",
     unit="values",
 )
-RETRIES = Counter("ticktrail_bars_retries_total", "Writes sent again after a failure.", unit="retries")
+RETRIES = Counter(
+    "ticktrail_bars_retries_total", "Writes and rebuilds tried again after a failure.", unit="retries"
+)
 ASSIGNED = Gauge(
     "ticktrail_bars_assigned_partitions", "Partitions that this process reads.", unit="partitions"
 )
 LAG = Gauge("ticktrail_bars_lag_records", "Values in the log behind the last one taken.", unit="records")
+LAG_AGE = Gauge(
+    "ticktrail_bars_lag_seconds",
+    "Age of the last record read, in the partition that is furthest behind; 0 where none is.",
+    unit="seconds",
+)
+CHECKPOINT_AGE = Gauge(
+    "ticktrail_bars_checkpoint_age_seconds",
+    "How long the oldest position that is acknowledged has waited to be committed.",
+    unit="seconds",
+)

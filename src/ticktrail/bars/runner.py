@@ -33,6 +33,7 @@ from ticktrail.bus import (
     Consumer,
     GroupPositions,
     Partition,
+    PartitionBatch,
     Position,
     Producer,
     Topics,
@@ -40,11 +41,11 @@ from ticktrail.bus import (
     partition_of,
 )
 from ticktrail.clock import NS_PER_MS, NS_PER_SECOND, Backoff, Clock
-from ticktrail.codec import decode_columns
+from ticktrail.codec import Decoded, decode_columns
 from ticktrail.config import Settings
 from ticktrail.config.settings import BarsSettings
 from ticktrail.errors import StoreRestarted, Transient
-from ticktrail.model import Columns
+from ticktrail.model import Columns, Flag, Trade
 from ticktrail.store import Reader, SyncProver, Writer
 from ticktrail.telemetry import get_logger
 
@@ -112,6 +113,8 @@ class BarRunner:
         self._archive = StoreArchive(reader)
         self._rebuilder = Rebuilder(self._archive, self._bars_settings.intervals, us_equities)
         self._partitions: dict[Partition, PartitionBars] = {}
+        # The log's time of the last record read, milliseconds since 1970.
+        self._read_ms: dict[Partition, int] = {}
         self._never = threading.Event()  # its wait is a pause
         self._lock = threading.Lock()
         self._next_commit_ns = 0
@@ -164,16 +167,16 @@ class BarRunner:
 
     def _step(self) -> None:
         batches = self._consumer.poll(self._settings.bars.poll_records_max, _POLL_TIMEOUT_S)
+        closed = []
         with self._lock:
-            closed = [
-                bars
-                for batch in batches
-                if len(
-                    bars := self._partitions[batch.partition].read(
-                        decode_columns(batch.values), batch.offsets
-                    )
-                )
-            ]
+            for batch in batches:
+                decoded = decode_columns(batch.values)
+                bars = self._partitions[batch.partition].read(decoded, batch.offsets)
+                if len(bars):
+                    closed.append(bars)
+                self._measure(batch, decoded)
+        if batches:
+            metrics.BATCH.observe(sum(len(batch.values) for batch in batches))
         if closed:
             self._output.put(Columns.concat(closed))
         if self._clock.monotonic_ns() >= self._next_commit_ns:
@@ -181,6 +184,13 @@ class BarRunner:
             self._commit()
             self._observe()
             self._next_commit_ns = self._clock.monotonic_ns() + _COMMIT_EVERY_NS
+
+    def _measure(self, batch: PartitionBatch, decoded: Decoded) -> None:
+        self._read_ms[batch.partition] = int(batch.append_ts_ms[-1])
+        if (trades := decoded.kinds.get(Trade)) is not None:
+            columns = trades.columns
+            is_live = (columns["flags"] & Flag.NO_RECV_TIME) == 0
+            metrics.LATENCY_RECV.observe_ns(self._clock.now_ns() - columns["ts_recv_ns"][is_live])
 
     def forming(self) -> list[dict[str, Any]]:
         """Sum up the most traded minutes that are open; any thread may ask."""
@@ -213,6 +223,7 @@ class BarRunner:
             raise
         except Transient as error:
             delay_s = self._backoff.next_s()
+            metrics.RETRIES.inc()
             _log.warning("bars.rebuild_retry", error=str(error), delay_s=round(delay_s, 2))
             self._next_rebuild_ns = self._clock.monotonic_ns() + int(delay_s * NS_PER_SECOND)
         else:
@@ -288,7 +299,22 @@ class BarRunner:
         metrics.DIRTY.set(dirty)
         metrics.WAITING.set(sum(each.dirty.waiting for each in self._partitions.values()))
         metrics.ASSIGNED.set(len(self._partitions))
-        metrics.LAG.set(sum(self._consumer.lag().values()))
+        metrics.CHECKPOINT_AGE.set(self._checkpoint_age_s())
+        lags = self._consumer.lag()
+        metrics.LAG_AGE.set(self._lag_age_s(lags))
+        metrics.LAG.set(sum(lags.values()))
+
+    def _checkpoint_age_s(self) -> float:
+        now_ns = self._clock.monotonic_ns()
+        oldest_ns = (each.commits.oldest_ns for each in self._partitions.values())
+        return (now_ns - min((ns for ns in oldest_ns if ns is not None), default=now_ns)) / NS_PER_SECOND
+
+    def _lag_age_s(self, lags: Mapping[Partition, int]) -> float:
+        self._read_ms = {each: read_ms for each, read_ms in self._read_ms.items() if each in lags}
+        behind_ms = [read_ms for each, read_ms in self._read_ms.items() if lags[each] > 0]
+        if not behind_ms:
+            return 0.0
+        return max(0, self._clock.now_ns() - min(behind_ms) * NS_PER_MS) / NS_PER_SECOND
 
     def _commit(self) -> None:
         """Commit what is proven to be on disk.

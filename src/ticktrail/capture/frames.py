@@ -58,6 +58,14 @@ class FrameQueue:
         """Whether a frame is next."""
         return bool(self._items) and isinstance(self._items[0], Frame)
 
+    @property
+    def oldest_ns(self) -> int | None:
+        """When what is next was received, nanoseconds since 1970; None while there is nothing."""
+        if not self._items:
+            return None
+        first = self._items[0]
+        return first.ts_recv_ns if isinstance(first, Frame) else first.at_ns
+
     async def room(self) -> None:
         """Wait until a frame may be added. Before it is received, so that a stop meanwhile loses none."""
         while len(self._items) >= self._frames_max or (self._items and self._bytes >= self._bytes_max):

@@ -6,16 +6,19 @@ by Kafka, waits for it (in memory or in the spool), or is lost, which the ledger
 
 from __future__ import annotations
 
-from ticktrail.telemetry import Counter, Gauge, Latency
+from ticktrail.telemetry import Counter, Gauge, Latency, Sizes
 
 __all__ = [
     "ALARMS",
+    "BATCH",
     "BYTES",
     "DISCONNECTS",
     "DRAINED",
     "FRAMES",
     "GAPS",
     "GAPS_PENDING",
+    "LAG_AGE",
+    "LATENCY_RECV",
     "LOST",
     "QUEUED_FRAMES",
     "RECONNECTS",
@@ -29,6 +32,7 @@ __all__ = [
     "SPOOL_DAMAGED",
     "SPOOL_TORN",
     "UNKNOWN",
+    "begin",
 ]
 
 BYTES = Counter(
@@ -66,6 +70,23 @@ RECONNECTS = Counter(
 )
 QUEUED_FRAMES = Gauge(
     "ticktrail_capture_queued_frames", "Frames received and not yet parsed.", labels=("feed",), unit="frames"
+)
+LAG_AGE = Gauge(
+    "ticktrail_capture_lag_seconds",
+    "Age of the oldest frame received and not yet parsed; 0 where none is.",
+    labels=("feed",),
+    unit="seconds",
+)
+BATCH = Sizes(
+    "ticktrail_capture_batch_records",
+    "Records parsed and handed over together.",
+    labels=("feed",),
+    unit="records",
+)
+LATENCY_RECV = Latency(
+    "ticktrail_capture_recv_to_sent_seconds",
+    "From the receipt of a frame to when its records were handed to Kafka, or to the spool.",
+    labels=("feed",),
 )
 SKEW = Latency(
     "ticktrail_capture_event_to_recv_seconds",
@@ -139,3 +160,9 @@ SPOOL_DAMAGED = Counter(
     labels=("feed",),
     unit="bytes",
 )
+
+
+def begin(feed: str) -> None:
+    """Let a feed's counters stand at 0: who reads them sees a rise only from a value that was there."""
+    for counter in (BYTES, FRAMES, RECONNECTS, SPOOLED, DRAINED, SPOOL_TORN, SPOOL_DAMAGED):
+        counter.labels(feed=feed)

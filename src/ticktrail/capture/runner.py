@@ -16,6 +16,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+import numpy as np
+
 from ticktrail.capture import metrics
 from ticktrail.capture.coverage import Coverage
 from ticktrail.capture.frames import FrameQueue, Turn
@@ -91,6 +93,7 @@ class Capture:
         self._refusal: Terminal | None = None
         # Why this side closes the connection, where it does.
         self._cause = ""
+        metrics.begin(feed.name)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Capture until `stop` is set or the source ends; everything received is then in Kafka or spooled.
@@ -245,6 +248,10 @@ class Capture:
         self._beat_if_due(ts_recv_ns if self._feed.is_live else self._replayed_ns)
         if self._coverage is not None:
             self._coverage.tick()
+        metrics.BATCH.observe(sum(len(columns) for columns in parsed.columns), feed=feed)
+        if self._feed.is_live:
+            received_ns = np.array([frame.ts_recv_ns for frame in frames], dtype=np.int64)
+            metrics.LATENCY_RECV.observe_ns(self._clock.now_ns() - received_ns, feed=feed)
         metrics.FRAMES.inc(len(frames), feed=feed)
         metrics.BYTES.inc(sum(len(frame.payload) for frame in frames), feed=feed)
         for item, count in parsed.unknown.items():
@@ -277,6 +284,9 @@ class Capture:
             metrics.QUEUED_FRAMES.set(len(self._queue), feed=self._feed.name)
             if not self._feed.is_live:
                 continue
+            now_ns = self._clock.now_ns()
+            oldest_ns = now_ns if self._queue.oldest_ns is None else self._queue.oldest_ns
+            metrics.LAG_AGE.set(max(0, now_ns - oldest_ns) / NS_PER_SECOND, feed=self._feed.name)
             async with self._sending:
                 # Whatever is received is stamped and queued without a pause in between, so while nothing
                 # is queued or in hand, nothing received before now is missing.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -24,7 +25,7 @@ _COMMANDS = {
     "demo": ("demo", "Everything on one machine: servers, market, pipeline, live view."),
     "up": ("servers", "Start the embedded Kafka and Cassandra."),
     "down": ("servers", "Stop them."),
-    "status": ("servers", "Say how the servers and stages fare."),
+    "status": ("status", "Say how the servers and stages fare, once or live."),
     "logs": ("servers", "Show a server's log."),
     "run": ("run", "Capture + persist + bars of one feed, supervised."),
     "capture": ("capture", "One stage: a feed into Kafka."),
@@ -38,7 +39,7 @@ _COMMANDS = {
     "tail": ("tail", "Print a topic's values as they come."),
     "feeds": ("feeds", "List the feeds."),
     "config": ("config", "Show every setting and where it comes from."),
-    "bench": ("bench", "Measure: pipeline, sink, start."),
+    "bench": ("bench", "Measure: latency, pipeline, produce, sink, start."),
 }
 
 
@@ -93,6 +94,9 @@ def main(arguments: list[str] | None = None) -> None:
     except TicktrailError as error:
         complain(f"Error: {error}")
         sys.exit(_exit_code(error))
+    except BrokenPipeError:  # who reads it has seen enough: `ticktrail tail trades | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the last flush complains
+        sys.exit(1)
     except OSError as error:  # a full disk, a directory that may not be written: no fault of the program
         what = f"Cannot use {error.filename}" if error.filename else "The system refused"
         step = "Check the path, its permissions, and the room on its disk."

@@ -250,5 +250,8 @@ def _joined(past: Snapshot | None, last: Snapshot) -> Snapshot:
     if past is None:
         return last
     return msgspec.structs.replace(
-        last, counters=past.counters + last.counters, latencies=past.latencies + last.latencies
+        last,
+        counters=past.counters + last.counters,
+        latencies=past.latencies + last.latencies,
+        sizes=past.sizes + last.sizes,
     )

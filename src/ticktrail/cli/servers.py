@@ -1,9 +1,8 @@
-"""`ticktrail up`, `down`, `status`, `logs`: the embedded Kafka and Cassandra."""
+"""`ticktrail up`, `down`, `logs`: the embedded Kafka and Cassandra."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,23 +12,16 @@ import click
 import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from ticktrail.cli.options import json_option, load_settings, same_place, settings_options
-from ticktrail.cli.table import show
 from ticktrail.cli.text import complain
-from ticktrail.clock import NS_PER_SECOND, SystemClock
+from ticktrail.clock import SystemClock
 from ticktrail.errors import StackError
 from ticktrail.stack import SERVERS, Endpoints, Stack
 from ticktrail.stack import Progress as StackProgress
-from ticktrail.telemetry import Health, Reading, read_snapshots, run_dir
+from ticktrail.telemetry import Health, read_snapshots, run_dir
 
-__all__ = ["down_command", "logs_command", "show_progress", "status_command", "up_command"]
-
-_MIB = 1024 * 1024
-# The name of a kind's second, third … process, and how long its end is shown.
-_FURTHER = re.compile(r"-\d+$")
-_SHOWN_AFTER_END_NS = 600 * NS_PER_SECOND
+__all__ = ["down_command", "logs_command", "show_progress", "up_command"]
 
 
 @contextmanager
@@ -103,7 +95,7 @@ def down_command(as_json: bool, **options: Any) -> None:
     running = [
         r.snapshot.name
         for r in readings
-        if r.health in (Health.RUNNING, Health.STALE) and not r.snapshot.name.startswith("exchange")
+        if r.health in (Health.RUNNING, Health.SILENT) and not r.snapshot.name.startswith("exchange")
     ]
     if as_json:
         click.echo(json.dumps(msgspec.to_builtins(report) | {"stages_running": running}))
@@ -119,59 +111,6 @@ def down_command(as_json: bool, **options: Any) -> None:
             f"Still running, and waiting for them: {', '.join(running)}. Stop those with Ctrl-C.",
             "yellow",
         )
-
-
-@click.command("status")
-@settings_options
-@json_option
-def status_command(as_json: bool, **options: Any) -> int:
-    """Say how the servers and the stages of this data directory fare; exit code 1 unless both servers are up.
-
-    Example: ticktrail status --json
-    """
-    settings = load_settings(**options).settings
-    clock = SystemClock()
-    status = Stack(settings.stack, clock).status()
-    stages = [r for r in read_snapshots(run_dir(Path(settings.stack.data_dir)), clock) if _is_of_interest(r)]
-    if as_json:
-        result = msgspec.to_builtins(status) | {"stages": [_stage_row(reading) for reading in stages]}
-        click.echo(json.dumps(result, indent=2))
-        return 0 if status.state == "up" else 1
-    table = Table("server", "state", "address", "pid", "memory", "up for", box=None, header_style="bold")
-    for server in status.servers:
-        table.add_row(
-            f"{server.name} {server.version}",
-            server.state,
-            server.address,
-            str(server.pid or ""),
-            f"{server.rss_bytes // _MIB} MiB" if server.pid else "",
-            f"{server.uptime_s:.0f} s" if server.pid else "",
-        )
-    show(table)
-    if stages:
-        table = Table("stage", "state", "pid", "last word", box=None, header_style="bold")
-        for reading in stages:
-            row = _stage_row(reading)
-            table.add_row(row["stage"], row["state"], str(row["pid"]), f"{row['age_s']:.1f} s ago")
-        show(table)
-    if status.state == "down":
-        click.echo(f"Start the servers with `ticktrail up{same_place(settings)}`.")
-    return 0 if status.state == "up" else 1
-
-
-def _is_of_interest(reading: Reading) -> bool:
-    """Tell whether `status` shows a process: a second one of its kind for a while only after its end."""
-    is_over = reading.health in (Health.ENDED, Health.DEAD)
-    return not (is_over and _FURTHER.search(reading.snapshot.name) and reading.age_ns > _SHOWN_AFTER_END_NS)
-
-
-def _stage_row(reading: Reading) -> dict[str, Any]:
-    return {
-        "stage": reading.snapshot.name,
-        "state": reading.health.value,
-        "pid": reading.snapshot.pid,
-        "age_s": round(reading.age_ns / NS_PER_SECOND, 1),
-    }
 
 
 @click.command("logs")

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.console import Console
-from rich.live import Live
 from rich.text import Text
 
+from ticktrail.cli.live import live_on
 from ticktrail.cli.pipeline import Pipeline
 from ticktrail.cli.totals import Totals, milliseconds, totals_of
 from ticktrail.cli.view import View
@@ -207,7 +206,7 @@ def _watch(
     view, seconds = shown
     started_ns = clock.monotonic_ns()
     began_ns: int | None = None
-    with _live(console) if view is not None else _NoLive() as live:
+    with live_on(console) if view is not None else _NoLive() as live:
         while not stop.is_set() and not any(child.has_ended for child in pipeline.children):
             clock.wait(stop, _TURN_S)
             pipeline.children.watch()
@@ -245,16 +244,6 @@ def _drain(pipeline: Pipeline, clock: Clock, stop: threading.Event, console: Con
         clock.wait(stop, _TURN_S / 2)
     on_turn(pipeline.snapshots())
     return True
-
-
-@contextmanager
-def _live(console: Console) -> Iterator[Live]:
-    with Live(console=console, transient=True, auto_refresh=False) as live:
-        try:
-            yield live
-        finally:
-            # Rich draws the last state once more at the end, uncut: what is above the screen would stay.
-            live.update(Text(""), refresh=True)
 
 
 class _NoLive:

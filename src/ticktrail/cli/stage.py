@@ -72,7 +72,7 @@ def stage(
         signal.signal(signum, halt)
     directory = run_dir(Path(settings.stack.data_dir))
     name, lock = _claim(directory, name) if name else _claim_free(directory, kind)
-    writer = SnapshotWriter(directory / f"{name}.json", clock)
+    writer = SnapshotWriter(directory / f"{name}.json", clock, kind)
     done = threading.Event()
 
     def write_snapshots() -> None:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ticktrail.model import TEXT_BYTES_MAX, Array
 
-__all__ = ["cut_text", "distinct_codes", "fits_column", "text_column", "unfit_rows"]
+__all__ = ["cut_text", "distinct_codes", "fits_column", "text_column"]
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -18,7 +18,7 @@ Key = TypeVar("Key", bound=Hashable)
 def text_column(values: Sequence[str]) -> Array:
     """Build a column of UTF-8 bytes, as wide as its longest value. Shape ``(n,)``.
 
-    The values must fit (see `unfit_rows`): a NUL at an end would be lost silently.
+    The values must fit (see `fits_column`): a NUL at an end would be lost silently.
     """
     try:
         return np.array(values, dtype="S")  # about twice as fast as encoding each, but ASCII only
@@ -36,13 +36,6 @@ def fits_column(value: str) -> bool:
         return False
 
 
-def unfit_rows(values: Sequence[str]) -> list[int]:
-    """Find the rows whose text no column can hold: none for sound batches, at 20 ns a row."""
-    joined = "".join(values)
-    sound = joined.isascii() and "\0" not in joined and max(map(len, values), default=0) <= TEXT_BYTES_MAX
-    return [] if sound else [row for row, value in enumerate(values) if not fits_column(value)]
-
-
 def distinct_codes(keys: Iterable[Key]) -> tuple[list[Key], npt.NDArray[np.intp]]:
     """Give each distinct key a number, in the order of their first appearance.
 
@@ -52,9 +45,17 @@ def distinct_codes(keys: Iterable[Key]) -> tuple[list[Key], npt.NDArray[np.intp]
     -------
     The distinct keys, and for each row the index of its key, shape ``(n,)``.
     """
-    rows = list(keys)
-    index = {key: code for code, key in enumerate(dict.fromkeys(rows))}
-    return list(index), np.array([index[key] for key in rows], dtype=np.intp)
+    table: _Numbers[Key] = _Numbers()
+    codes = np.array(list(map(table.__getitem__, keys)), dtype=np.intp)
+    return list(table), codes
+
+
+class _Numbers(dict[Key, int]):
+    """Numbers keys as they are asked for: one look-up a row, where keys are slow to hash."""
+
+    def __missing__(self, key: Key) -> int:
+        number = self[key] = len(self)
+        return number
 
 
 def cut_text(value: str) -> str:

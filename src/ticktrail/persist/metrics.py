@@ -5,11 +5,12 @@ What was abandoned was not committed: it is received again, here or by another p
 
 from __future__ import annotations
 
-from ticktrail.telemetry import Counter, Gauge, Latency
+from ticktrail.telemetry import Counter, Gauge, Latency, Sizes
 
 __all__ = [
     "ABANDONED",
     "ASSIGNED",
+    "BATCH",
     "CHECKPOINT_AGE",
     "DEAD_LETTERS",
     "LAG",
@@ -26,6 +27,9 @@ __all__ = [
 ]
 
 RECEIVED = Counter("ticktrail_persist_received_records_total", "Values taken from Kafka.", unit="records")
+BATCH = Sizes(
+    "ticktrail_persist_batch_records", "Values taken from Kafka and stored together.", unit="records"
+)
 STORED = Counter(
     "ticktrail_persist_stored_records_total",
     "Records acknowledged by the store.",
@@ -76,7 +80,7 @@ OPEN_POLLS = Gauge(
 )
 CHECKPOINT_AGE = Gauge(
     "ticktrail_persist_checkpoint_age_seconds",
-    "How long the oldest acknowledged poll has waited for the proof that it is on disk.",
+    "Age of the oldest records that are taken and not committed: since they were taken, or acknowledged.",
     unit="seconds",
 )
 LATENCY_RECV = Latency(

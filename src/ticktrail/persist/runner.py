@@ -50,6 +50,7 @@ class _Task:
 
     ticket: int
     poll: Poll
+    begun_ns: int
     open_writes: int = 0
     open_records: int = 0
 
@@ -181,9 +182,10 @@ class Persist:
             self._next_commit_ns = now_ns + _COMMIT_EVERY_NS
 
     def _begin(self, poll: Poll) -> None:
-        task = _Task(self._checkpoint.begin(poll.spans()), poll)
+        task = _Task(self._checkpoint.begin(poll.spans()), poll, self._clock.monotonic_ns())
         self._tasks[task.ticket] = task
         metrics.RECEIVED.inc(poll.count)
+        metrics.BATCH.observe(poll.count)
         metrics.NOT_STORED.inc(poll.not_stored)
         metrics.UNKNOWN_FIELDS.inc(poll.unknown_fields)
         self._bury(list(poll.letters()))
@@ -371,8 +373,11 @@ class Persist:
             metrics.LAG.set(lag, topic=topic)
 
     def _checkpoint_age_s(self) -> float:
-        oldest_ns = self._checkpoint.oldest_settled_ns()
-        return 0.0 if oldest_ns is None else (self._clock.monotonic_ns() - oldest_ns) / NS_PER_SECOND
+        now_ns = self._clock.monotonic_ns()
+        settled_ns = self._checkpoint.oldest_settled_ns()
+        begun_ns = next((task.begun_ns for task in self._tasks.values()), None)  # they stand in their order
+        oldest_ns = min((ns for ns in (settled_ns, begun_ns) if ns is not None), default=now_ns)
+        return (now_ns - oldest_ns) / NS_PER_SECOND
 
     def _assigned(self, positions: Mapping[Partition, Position]) -> None:
         for partition, position in positions.items():

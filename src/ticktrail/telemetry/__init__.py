@@ -1,9 +1,10 @@
-"""Named events → structured logs; counters, latencies → Prometheus and snapshots."""
+"""Named events → structured logs; counters, latencies, sizes → Prometheus and snapshots."""
 
 from ticktrail.telemetry.exporter import MetricsServer
 from ticktrail.telemetry.latency import LatencyHistogram
 from ticktrail.telemetry.log import Logger, configure_logging, get_logger
-from ticktrail.telemetry.metrics import Counter, Gauge, Latency, catalogue, isolated_registry
+from ticktrail.telemetry.metrics import Counter, Gauge, Latency, Sizes, catalogue, isolated_registry
+from ticktrail.telemetry.sizes import SizeHistogram
 from ticktrail.telemetry.snapshot import Health, Reading, Snapshot, SnapshotWriter, read_snapshots, run_dir
 
 __all__ = [
@@ -15,6 +16,8 @@ __all__ = [
     "Logger",
     "MetricsServer",
     "Reading",
+    "SizeHistogram",
+    "Sizes",
     "Snapshot",
     "SnapshotWriter",
     "catalogue",

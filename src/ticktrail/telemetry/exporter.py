@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import errno
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client import CollectorRegistry, ProcessCollector, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from ticktrail.errors import PortTaken, StackError
-from ticktrail.telemetry.metrics import registry
+from ticktrail.telemetry.metrics import catalogue, registry
 
 __all__ = ["MetricsServer", "prometheus_registry"]
 
@@ -22,9 +22,13 @@ _LOOPBACK = "127.0.0.1"
 
 
 def prometheus_registry() -> CollectorRegistry:
-    """Give a registry of prometheus_client that reads ours whenever it is collected."""
+    """Give a registry of prometheus_client that reads ours whenever it is collected.
+
+    Beside ours stand the usual ``process_…`` metrics: memory, processor time, open files (on Linux).
+    """
     result = CollectorRegistry()
     result.register(_Collector())
+    ProcessCollector(registry=result)
     return result
 
 
@@ -34,10 +38,23 @@ class _Collector(Collector):
         for series in registry().series():
             for family, add in _FAMILIES[series.metric.kind](series.metric):
                 add(families.setdefault(family.name, family), tuple(series.labels.values()), series.value)
+        for family, add in _untouched(families):
+            families[family.name] = family
+            add(family, (), 0)
         return families.values()
 
     def describe(self) -> Iterable[Family]:
         return ()  # spares prometheus_client a first collection at registration
+
+
+def _untouched(families: Container[str]) -> Iterator[tuple[Family, Add]]:
+    """Give the counters of which nothing was counted yet.
+
+    Prometheus sees a rise only from a value that it knows: a first retry would be none.
+    """
+    for metric in catalogue():
+        if metric.kind == "counter" and not metric.label_names:
+            yield from ((family, add) for family, add in _counter(metric) if family.name not in families)
 
 
 Add = Callable[[Any, tuple[str, ...], Any], None]
@@ -69,6 +86,16 @@ def _add_histogram(family: Any, labels: tuple[str, ...], value: Any) -> None:
     family.add_metric(labels, buckets=buckets, sum_value=value.sum_ns / 1e9)
 
 
+def _sizes(metric: Any) -> Iterator[tuple[Family, Add]]:
+    yield HistogramMetricFamily(metric.name, metric.description, labels=metric.label_names), _add_sizes
+
+
+def _add_sizes(family: Any, labels: tuple[str, ...], value: Any) -> None:
+    buckets = [(repr(float(bound)), count) for bound, count in value.cumulative()]
+    buckets.append(("+Inf", value.count))
+    family.add_metric(labels, buckets=buckets, sum_value=value.total)
+
+
 def _add_negative(family: Any, labels: tuple[str, ...], value: Any) -> None:
     family.add_metric(labels, value.negative)
 
@@ -77,6 +104,7 @@ _FAMILIES: dict[str, Callable[[Any], Iterator[tuple[Family, Add]]]] = {
     "counter": _counter,
     "gauge": _gauge,
     "latency": _latency,
+    "sizes": _sizes,
 }
 
 

@@ -1,4 +1,4 @@
-"""Counters, gauges and latency histograms: declared once, counted cheaply, read by Prometheus and snapshots.
+"""Counters, gauges, histograms: declared once, counted cheaply, read by Prometheus and snapshots.
 
 A stage declares its metrics at module level::
 
@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ticktrail.telemetry.latency import LatencyHistogram
+from ticktrail.telemetry.sizes import SizeHistogram
 
 __all__ = [
     "LABEL_SETS_MAX",
@@ -38,6 +39,8 @@ __all__ = [
     "Metric",
     "Registry",
     "Series",
+    "Sizes",
+    "SizesCell",
     "catalogue",
     "isolated_registry",
     "registry",
@@ -103,11 +106,32 @@ class LatencyCell:
             return self._histogram + LatencyHistogram()
 
 
-C = TypeVar("C", CounterCell, GaugeCell, LatencyCell)
+class SizesCell:
+    """One series of sizes."""
+
+    __slots__ = ("_histogram", "_lock")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._histogram = SizeHistogram()
+
+    def observe(self, size: int) -> None:
+        """Count one size ≥ 0; any thread may."""
+        with self._lock:
+            self._histogram.observe(size)
+
+    @property
+    def value(self) -> SizeHistogram:
+        """A copy of what was counted so far."""
+        with self._lock:
+            return self._histogram + SizeHistogram()
+
+
+C = TypeVar("C", CounterCell, GaugeCell, LatencyCell, SizesCell)
 
 
 class Metric(Generic[C]):
-    """Base of the declarations; use `Counter`, `Gauge` or `Latency`.
+    """Base of the declarations; use `Counter`, `Gauge`, `Latency` or `Sizes`.
 
     Parameters
     ----------
@@ -207,6 +231,17 @@ class Latency(Metric[LatencyCell]):
         self.labels(**labels).observe_ns(latencies_ns)
 
 
+class Sizes(Metric[SizesCell]):
+    """Declares a distribution of sizes, such as the records of a batch, in powers of two."""
+
+    kind = "sizes"
+    _cell = SizesCell
+
+    def observe(self, size: int, **labels: str) -> None:
+        """Count one size, once per batch and not per record."""
+        self.labels(**labels).observe(size)
+
+
 class Series(msgspec.Struct, frozen=True):
     """One series at one moment.
 
@@ -217,7 +252,7 @@ class Series(msgspec.Struct, frozen=True):
     labels
         Name → value.
     value
-        A number, or a `LatencyHistogram`.
+        A number, a `LatencyHistogram` or a `SizeHistogram`.
     """
 
     metric: Metric[Any]

@@ -20,12 +20,13 @@ from ticktrail.clock import NS_PER_MS, NS_PER_SECOND, Clock
 from ticktrail.telemetry.latency import LatencyHistogram
 from ticktrail.telemetry.log import get_logger
 from ticktrail.telemetry.metrics import Counter, registry
+from ticktrail.telemetry.sizes import SizeHistogram
 
 __all__ = ["Health", "Reading", "Sample", "Snapshot", "SnapshotWriter", "read_snapshots", "run_dir"]
 
 WRITE_INTERVAL_NS = 500 * NS_PER_MS
 # Six missed writes: a stage may well be busy for a second.
-STALE_AFTER_NS = 3 * NS_PER_SECOND
+SILENT_AFTER_NS = 3 * NS_PER_SECOND
 
 _log = get_logger("telemetry")
 
@@ -46,7 +47,7 @@ class Sample(msgspec.Struct, frozen=True):
     labels
         Name → value.
     value
-        A number; for latencies what `LatencyHistogram.to_dict` gives.
+        A number; for latencies what `LatencyHistogram.to_dict` gives, for sizes `SizeHistogram.to_dict`.
     """
 
     name: str
@@ -60,14 +61,16 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     Parameters
     ----------
     name
-        The file's stem: ``"persist"``.
+        The file's stem: ``"persist"``, ``"persist-2"``.
+    kind
+        Of the stage, however its process is called: ``"persist"``; empty where it did not say.
     pid
         Of the process.
     started_ns, ts_ns
         When it started, and when it wrote this: nanoseconds since 1970 in UTC.
     is_final
         True when the process has ended in order and this is its last word.
-    counters, gauges, latencies
+    counters, gauges, latencies, sizes
         Every series of its registry.
     view
         Whatever the stage wants to show, JSON-able: the bars that are forming, a position.
@@ -77,10 +80,12 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     started_ns: int
     ts_ns: int
+    kind: str = ""
     is_final: bool = False
     counters: list[Sample] = []
     gauges: list[Sample] = []
     latencies: list[Sample] = []
+    sizes: list[Sample] = []
     view: dict[str, Any] = {}
 
     def total(self, name: str, **labels: str) -> int:
@@ -98,13 +103,20 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
             merged += LatencyHistogram.from_dict(sample.value)
         return merged
 
+    def size(self, name: str, **labels: str) -> SizeHistogram:
+        """Merge a metric of sizes over the series that have these labels."""
+        merged = SizeHistogram()
+        for sample in _select(self.sizes, name, labels):
+            merged += SizeHistogram.from_dict(sample.value)
+        return merged
+
 
 class Health(StrEnum):
     """How a snapshot's writer fares."""
 
     RUNNING = "running"
-    STALE = "stale"  # alive, but has not written for `STALE_AFTER_NS`
-    ENDED = "ended"  # in order
+    SILENT = "silent"  # alive, but has not written for `SILENT_AFTER_NS`
+    STOPPED = "stopped"  # in order
     DEAD = "dead"  # without a last word
 
 
@@ -119,11 +131,14 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
         How long ago; may be slightly negative when the clock was set back.
     health
         What that and the process table say of the stage.
+    rss_bytes
+        Resident memory of its process; None where that is gone.
     """
 
     snapshot: Snapshot
     age_ns: int
     health: Health
+    rss_bytes: int | None = None
 
 
 def run_dir(data_dir: Path) -> Path:
@@ -140,10 +155,13 @@ class SnapshotWriter:
         The file; its directory is made. Two live processes must not share it.
     clock
         Dates the snapshots and limits their rate.
+    kind
+        Of the stage.
     """
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    def __init__(self, path: Path, clock: Clock, kind: str = "") -> None:
         self._path = path
+        self._kind = kind
         self._partial = path.with_suffix(f".{os.getpid()}.partial")
         self._clock = clock
         self._started_ns = clock.now_ns()
@@ -176,6 +194,7 @@ class SnapshotWriter:
     def _replace(self, view: Mapping[str, Any], *, is_final: bool) -> bool:
         snapshot = Snapshot(
             name=self._path.stem,
+            kind=self._kind,
             pid=os.getpid(),
             started_ns=self._started_ns,
             ts_ns=self._clock.now_ns(),
@@ -203,7 +222,7 @@ def read_snapshots(directory: Path, clock: Clock) -> list[Reading]:
     A file that is no snapshot (of another version, say) is passed over with a warning.
     """
     readings = []
-    for path in sorted(directory.glob("*.json")):
+    for path in sorted(directory.glob("*.json"), key=lambda path: path.stem):
         try:
             snapshot = msgspec.json.decode(path.read_bytes(), type=Snapshot)
         except FileNotFoundError:
@@ -212,35 +231,41 @@ def read_snapshots(directory: Path, clock: Clock) -> list[Reading]:
             _log.warning("snapshot.unreadable", path=str(path), error=error)
             continue
         age_ns = clock.now_ns() - snapshot.ts_ns
-        readings.append(Reading(snapshot=snapshot, age_ns=age_ns, health=_health(snapshot, age_ns)))
+        rss_bytes = None if snapshot.is_final else _rss_bytes(snapshot)
+        health = _health(snapshot, age_ns, is_alive=rss_bytes is not None)
+        readings.append(Reading(snapshot=snapshot, age_ns=age_ns, health=health, rss_bytes=rss_bytes))
     return readings
 
 
-def _health(snapshot: Snapshot, age_ns: int) -> Health:
+def _health(snapshot: Snapshot, age_ns: int, *, is_alive: bool) -> Health:
     if snapshot.is_final:
-        return Health.ENDED
-    if not _is_alive(snapshot):
+        return Health.STOPPED
+    if not is_alive:
         return Health.DEAD
-    return Health.STALE if age_ns > STALE_AFTER_NS else Health.RUNNING
+    return Health.SILENT if age_ns > SILENT_AFTER_NS else Health.RUNNING
 
 
-def _is_alive(snapshot: Snapshot) -> bool:
+def _rss_bytes(snapshot: Snapshot) -> int | None:
+    """Ask for the memory of a snapshot's writer; None where it is gone, 0 where it is another user's."""
     try:
         process = psutil.Process(snapshot.pid)
         # Numbers are used again: a process born after this snapshot is another one.
         born_later = process.create_time() * NS_PER_SECOND > snapshot.ts_ns + NS_PER_SECOND
-        return not born_later and process.status() != psutil.STATUS_ZOMBIE
+        if born_later or process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        return int(process.memory_info().rss)
     except psutil.NoSuchProcess:
-        return False
+        return None
     except psutil.AccessDenied:
-        return True
+        return 0
 
 
 def _samples() -> dict[str, list[Sample]]:
-    samples: dict[str, list[Sample]] = {"counters": [], "gauges": [], "latencies": []}
-    lists = {"counter": "counters", "gauge": "gauges", "latency": "latencies"}
+    samples: dict[str, list[Sample]] = {"counters": [], "gauges": [], "latencies": [], "sizes": []}
+    lists = {"counter": "counters", "gauge": "gauges", "latency": "latencies", "sizes": "sizes"}
     for series in registry().series():
-        value = series.value.to_dict() if isinstance(series.value, LatencyHistogram) else series.value
+        is_distribution = isinstance(series.value, LatencyHistogram | SizeHistogram)
+        value = series.value.to_dict() if is_distribution else series.value
         samples[lists[series.metric.kind]].append(Sample(series.metric.name, series.labels, value))
     return samples
 

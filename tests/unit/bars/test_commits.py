@@ -24,6 +24,15 @@ def test_a_position_waits_for_its_proof() -> None:
     assert not commits.is_open
 
 
+def test_the_oldest_position_tells_how_long_commits_stand_still() -> None:
+    commits = noted((100, 1), (200, 2), (300, 3))
+    assert commits.oldest_ns == 100
+    commits.due(250, FREE)
+    assert commits.oldest_ns == 300
+    commits.due(300, FREE)
+    assert commits.oldest_ns is None
+
+
 def test_a_position_waits_for_the_rebuilds_of_what_was_read() -> None:
     commits = noted((100, 1), (200, 2))
     assert commits.due(900, 10) is None, "read up to 11, and 10 calls for a rebuild"

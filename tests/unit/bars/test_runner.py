@@ -58,6 +58,8 @@ def test_without_persist_rebuilds_wait_hold_the_commit_and_are_told_once() -> No
         world.run()
         assert metrics.DIRTY.labels().value == 3
         assert metrics.REBUILT.labels().value == 0
+        # 800 polls of 50 ms at least, and the commit has stood still for nearly all of them.
+        assert metrics.CHECKPOINT_AGE.labels().value > 30
     told = [entry for entry in logs if entry["event"] == "bars.persist_is_quiet"]
     assert [entry["dirty"] for entry in told] == [3]
     assert world.committed is None or world.committed.offset <= 2
@@ -73,6 +75,9 @@ def test_too_much_that_waits_stops_the_reading_until_there_is_less() -> None:
         def turn() -> None:
             if world.polls == 300:
                 read_before.append(metrics.TRADES.labels().value)
+                # The log's own times are of 1970.
+                now_s = world.clock.now_ns() / S
+                assert metrics.LAG_AGE.labels().value == pytest.approx(now_s, abs=2)
             look()
 
         world.turn = turn  # type: ignore[method-assign]
@@ -83,6 +88,18 @@ def test_too_much_that_waits_stops_the_reading_until_there_is_less() -> None:
         assert metrics.DIRTY.labels().value == 0
     assert "bars.paused" in [entry["event"] for entry in logs]
     assert world.is_settled()
+
+
+def test_what_it_reads_is_measured() -> None:
+    log = late_log(20)
+    world = BarsWorld(log, 1)
+    with isolated_registry():
+        world.run()
+        batches, latencies = metrics.BATCH.labels().value, metrics.LATENCY_RECV.labels().value
+        assert (batches.total, latencies.count) == (len(log), 21)
+        assert 1 < batches.mean < len(log)
+        assert metrics.LAG_AGE.labels().value == 0
+        assert metrics.CHECKPOINT_AGE.labels().value == 0
 
 
 def test_longer_intervals_need_minutes() -> None:

@@ -56,6 +56,20 @@ def test_an_empty_queue_has_room_for_any_frame() -> None:
     asyncio.run(play())
 
 
+def test_the_oldest_tells_since_when_it_has_waited() -> None:
+    async def play() -> None:
+        queue = FrameQueue(frames_max=4, bytes_max=50)
+        queue.put(Turn(cause="", at_ns=5))
+        queue.put(frame(number=7))
+        assert queue.oldest_ns == 5
+        await queue.get()
+        assert queue.oldest_ns == 7
+        await queue.get()
+        assert queue.oldest_ns is None
+
+    asyncio.run(play())
+
+
 def test_who_waits_for_room_gets_it() -> None:
     async def play() -> None:
         queue = FrameQueue(frames_max=1, bytes_max=10)

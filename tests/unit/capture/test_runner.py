@@ -92,6 +92,8 @@ def test_everything_received_is_accounted_for() -> None:
         assert [sent.value for sent in each.producer.of(TOPICS.dead_letters)] == [b"!junk"]
         assert metrics.UNKNOWN.labels(feed=NAME, item="message:news").value == 2
         assert metrics.FRAMES.labels(feed=NAME).value == 3
+        assert metrics.BATCH.labels(feed=NAME).value.total == 3
+        assert metrics.LATENCY_RECV.labels(feed=NAME).value.count == 3
         assert metrics.REJECTED.labels(feed=NAME, reason="bad_word").value == 1
         assert each.producer.flushes == 1
         assert each.feed.calls[-1] == "close"

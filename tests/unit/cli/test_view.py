@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from ticktrail.cli.session import _live
+from ticktrail.cli.live import live_on
 from ticktrail.cli.totals import totals_of
 from ticktrail.cli.view import View
 from ticktrail.clock import NS_PER_MS, NS_PER_SECOND
@@ -118,7 +118,7 @@ def test_latencies_are_those_of_the_last_ten_seconds() -> None:
 def test_nothing_of_it_stays_on_the_screen() -> None:
     out = io.StringIO()
     console = Console(file=out, width=80, height=24, force_terminal=True)
-    with _live(console) as live:
+    with live_on(console) as live:
         assert isinstance(live, Live)
         live.update(View(Text("title")).draw(words(1, 1), 1, 1.0, console), refresh=True)
         out.truncate(0)

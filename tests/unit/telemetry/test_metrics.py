@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from ticktrail.telemetry import Counter, Gauge, Latency, catalogue, isolated_registry
+from ticktrail.telemetry import Counter, Gauge, Latency, Sizes, catalogue, isolated_registry
 from ticktrail.telemetry.metrics import LABEL_SETS_MAX, OVERFLOW_LABEL, registry
 
 RECEIVED = Counter(
@@ -16,6 +16,7 @@ RECEIVED = Counter(
 )
 QUEUED = Gauge("ticktrail_test_queued_frames", "For tests.", unit="frames")
 DELAY = Latency("ticktrail_test_delay_seconds", "For tests.", labels=("stage",))
+POLLED = Sizes("ticktrail_test_polled_records", "For tests.", labels=("stage",), unit="records")
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +49,13 @@ def test_a_latency_holds_a_distribution() -> None:
     DELAY.observe_ns(np.array([1_000, 2_000]), stage="persist")
     ((_, histogram),) = values().items()
     assert histogram.count == 2  # type: ignore[attr-defined]
+
+
+def test_sizes_hold_a_distribution() -> None:
+    POLLED.observe(3, stage="bars")
+    POLLED.observe(5, stage="bars")
+    ((_, histogram),) = values().items()
+    assert (histogram.count, histogram.total) == (2, 8)  # type: ignore[attr-defined]
 
 
 def test_a_kept_series_is_the_same_one() -> None:

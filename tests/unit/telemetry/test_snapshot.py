@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from ticktrail.telemetry import (
@@ -18,6 +19,7 @@ from ticktrail.telemetry import (
     Gauge,
     Health,
     Latency,
+    Sizes,
     SnapshotWriter,
     isolated_registry,
     read_snapshots,
@@ -28,6 +30,7 @@ from ticktrail.testing import FakeClock
 STORED = Counter("ticktrail_test_stored_records_total", "Stored.", labels=("feed", "kind"), unit="records")
 LAG = Gauge("ticktrail_test_snapshot_lag_records", "Lag.", labels=("partition",), unit="records")
 DELAY = Latency("ticktrail_test_snapshot_delay_seconds", "Delay.", labels=("stage",))
+BATCH = Sizes("ticktrail_test_snapshot_batch_records", "Batch.", labels=("feed",), unit="records")
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +68,9 @@ def test_a_snapshot_holds_metrics_and_view(tmp_path: Path, clock: FakeClock) -> 
     LAG.set(4, partition="1")
     DELAY.observe_ns(np.array([1_000_000]), stage="a")
     DELAY.observe_ns(np.array([2_000_000, -1]), stage="b")
-    writer = SnapshotWriter(path_of(tmp_path), clock)
+    BATCH.observe(3, feed="a")
+    BATCH.observe(5, feed="b")
+    writer = SnapshotWriter(path_of(tmp_path), clock, "store")
     assert writer.write({"last": {"AAPL": np.float64(1.5)}, "forming": np.array([1, 2])})
 
     (reading,) = read_snapshots(run_dir(tmp_path), clock)
@@ -78,6 +83,10 @@ def test_a_snapshot_holds_metrics_and_view(tmp_path: Path, clock: FakeClock) -> 
     assert snapshot.gauge(LAG.name) == 7.0
     assert snapshot.latency(DELAY.name).count == 3
     assert snapshot.latency(DELAY.name, stage="b").negative == 1
+    assert snapshot.size(BATCH.name).mean == 4
+    assert snapshot.size(BATCH.name, feed="b").total == 5
+    assert snapshot.kind == "store"
+    assert reading.rss_bytes == pytest.approx(psutil.Process().memory_info().rss, rel=0.2)
 
 
 def test_writes_are_at_most_two_a_second(tmp_path: Path, clock: FakeClock) -> None:
@@ -122,7 +131,7 @@ def test_health_of_a_living_stage(tmp_path: Path, clock: FakeClock) -> None:
     writer.write({})
     assert health(tmp_path, clock) is Health.RUNNING
     clock.advance(3.1)
-    assert health(tmp_path, clock) is Health.STALE
+    assert health(tmp_path, clock) is Health.SILENT
     writer.write({})
     assert health(tmp_path, clock) is Health.RUNNING
 
@@ -133,7 +142,7 @@ def test_the_last_word_of_a_stage(tmp_path: Path, clock: FakeClock) -> None:
     writer.close({"stored": 5})
     clock.advance(60)
     (reading,) = read_snapshots(run_dir(tmp_path), clock)
-    assert reading.health is Health.ENDED
+    assert reading.health is Health.STOPPED
     assert reading.snapshot.view == {"stored": 5}
     assert reading.age_ns == 60 * 1_000_000_000
 

@@ -13,7 +13,7 @@ from ticktrail.feeds.alpaca import wire
 from ticktrail.feeds.alpaca.decode import Decoded
 from ticktrail.feeds.base import Rejected
 from ticktrail.feeds.decimals import rounded_rows
-from ticktrail.feeds.text import distinct_codes, fits_column, text_column, unfit_rows
+from ticktrail.feeds.text import distinct_codes, fits_column, text_column
 from ticktrail.feeds.timestamps import in_range
 from ticktrail.model import Array, Flag
 from ticktrail.model.conditions import is_known_condition, sale_condition_flags
@@ -66,10 +66,11 @@ class Batch:
         self.unknown = decoded.unknown
         self._rejected = decoded.rejected
         self._encode = encode
+        symbols, self._symbol_codes = distinct_codes(self.values("symbol"))
+        fits = np.array([fits_column(symbol) for symbol in symbols], np.bool_)
+        self._symbols = text_column([text if fit else "" for text, fit in zip(symbols, fits, strict=True)])
         self.drop(~in_range(self.ts_event_ns), "bad_time")
-        unfit = unfit_rows(self.values("symbol"))
-        if unfit:
-            self.drop(np.isin(np.arange(len(self)), unfit), "bad_text")
+        self.drop(~fits[self._symbol_codes], "bad_text")
 
     def __len__(self) -> int:
         return len(self.messages)
@@ -84,6 +85,7 @@ class Batch:
         kept = ~unfit
         self.messages = [self.messages[row] for row in np.flatnonzero(kept).tolist()]
         self.rows = self.rows[kept]
+        self._symbol_codes = self._symbol_codes[kept]
         self.ts_event_ns = self.ts_event_ns[kept]
         self.ts_recv_ns = self.ts_recv_ns[kept]
 
@@ -104,7 +106,7 @@ class Batch:
         no_recv_time = self.ts_recv_ns == 0
         return {
             "feed": self.feed,
-            "symbol": text_column(self.values("symbol")),
+            "symbol": self._symbols[self._symbol_codes],
             "day": trading_days(self.ts_event_ns, ZONE),
             "ts_ns": self.ts_event_ns,
             "ts_event_ns": self.ts_event_ns,

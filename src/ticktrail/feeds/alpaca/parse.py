@@ -32,6 +32,7 @@ from ticktrail.feeds.alpaca.records import (
 )
 from ticktrail.feeds.alpaca.refusals import venue_error
 from ticktrail.feeds.base import Frame, Parsed
+from ticktrail.feeds.text import distinct_codes
 from ticktrail.feeds.timestamps import ns_from_msgpack, ns_from_rfc3339
 from ticktrail.model import Columns
 
@@ -101,19 +102,13 @@ class AlpacaParser:
         )
 
 
-def _rows_by_type(messages: list[Any]) -> dict[type, list[int]]:
-    kinds = set(map(type, messages))
-    if len(kinds) == 1:
-        return {kinds.pop(): list(range(len(messages)))}
-    rows: dict[type, list[int]] = {kind: [] for kind in kinds}
-    for row, message in enumerate(messages):
-        rows[type(message)].append(row)
-    return rows
+def _rows_by_type(messages: list[Any]) -> dict[type, npt.NDArray[np.intp]]:
+    kinds, codes = distinct_codes(map(type, messages))
+    return {kind: np.flatnonzero(codes == number) for number, kind in enumerate(kinds)}
 
 
-def _merged(parts: list[list[int]]) -> npt.NDArray[np.intp]:
-    rows = np.array([row for part in parts for row in part], np.intp)
-    return np.sort(rows) if len(parts) > 1 else rows
+def _merged(parts: list[npt.NDArray[np.intp]]) -> npt.NDArray[np.intp]:
+    return np.sort(np.concatenate(parts)) if parts else np.empty(0, np.intp)
 
 
 def _in_order(parts: list[tuple[npt.NDArray[np.intp], Columns[Any]]]) -> Columns[Any]:

@@ -35,9 +35,8 @@ import msgspec
 
 from benchmarks.harness import Contender, compare, report, servers, timed
 from benchmarks.perf_tool import PerfTool
-from benchmarks.stages import make_topics
 from benchmarks.trades import BEGIN_NS, SYMBOLS, Trades
-from ticktrail.bus import LiveProducer, Topics
+from ticktrail.bus import LiveProducer, Topics, ensure_topics
 from ticktrail.capture import Sender
 from ticktrail.capture.batch import Batch
 from ticktrail.capture.outlet import Outlet
@@ -122,7 +121,7 @@ def _contenders(
         for name in ("ticktrail", "kafka_perf", "kafka_perf_random")
     }
     for each in kafka.values():
-        make_topics(each)
+        ensure_topics(each)
     payloads = Path(settings.stack.data_dir) / "payloads"
     payloads.write_bytes(b"\n".join(map(text_of, messages)))
     size = round(statistics.fmean(map(len, messages)))

@@ -14,12 +14,11 @@ import psutil
 
 from ticktrail.bus import ensure_topics
 from ticktrail.clock import SystemClock
-from ticktrail.config import KafkaSettings, Settings
-from ticktrail.errors import SchemaMismatch
+from ticktrail.config import Settings
 from ticktrail.store import connect, migrate
 from ticktrail.telemetry import Snapshot, read_snapshots, run_dir
 
-__all__ = ["installation", "make_topics", "server_processes", "simulated", "stage", "wait_for", "words"]
+__all__ = ["installation", "server_processes", "simulated", "stage", "wait_for", "words"]
 
 _START_TIMEOUT_S = 60
 _STOP_TIMEOUT_S = 60
@@ -36,24 +35,11 @@ def installation(settings: Settings, name: str) -> Settings:
         persist=msgspec.structs.replace(settings.persist, group=f"{name}-persist"),
         stack=msgspec.structs.replace(settings.stack, data_dir=str(directory)),
     )
-    make_topics(own.kafka)
+    ensure_topics(own.kafka)
     session = connect(own.store)
     migrate(session)
     session.close()
     return own
-
-
-def make_topics(kafka: KafkaSettings) -> None:
-    """Make the topics of an installation."""
-    deadline = time.monotonic() + _START_TIMEOUT_S
-    while True:
-        try:
-            return ensure_topics(kafka)
-        except SchemaMismatch:
-            # A busy broker's own view of a topic that it has just made may lag by half a second.
-            if time.monotonic() >= deadline:
-                raise
-            time.sleep(0.1)
 
 
 @contextmanager

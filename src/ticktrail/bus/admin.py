@@ -23,6 +23,7 @@ _TIMEOUT_S = 30.0
 # How long an unreachable Kafka is waited for, and how long a wait may keep Ctrl-C waiting.
 _REACH_TIMEOUT_NS = 10 * NS_PER_SECOND
 _SLICE_S = 1.0
+_METADATA_PAUSE_S = 0.05
 _HOUR_MS = 3_600_000
 
 
@@ -77,7 +78,7 @@ def ensure_topics(
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 admin.poll(0)  # hands over the cause
                 raise translated(error, settings.bootstrap_servers) from error
-    for name, count in partition_counts(settings, wanted).items():
+    for name, count in _settled_counts(settings, wanted).items():
         if count != settings.partitions:
             raise SchemaMismatch(
                 what=f"The topic {name} has {count} partitions, not {settings.partitions}",
@@ -91,6 +92,18 @@ def partition_counts(settings: KafkaSettings, names: Iterable[str]) -> dict[str,
     """Count the partitions of each topic; 0 where it does not exist."""
     found = _topics(new_client(AdminClient, settings), settings) or {}
     return {name: len(found[name].partitions) if name in found else 0 for name in names}
+
+
+def _settled_counts(settings: KafkaSettings, names: list[str]) -> dict[str, int]:
+    """Count partitions once the broker's metadata has all topics; a new one may take it a moment."""
+    clock = SystemClock()
+    deadline_ns = clock.monotonic_ns() + int(_TIMEOUT_S * NS_PER_SECOND)
+    never = threading.Event()  # its wait is a pause
+    while not all((counts := partition_counts(settings, names)).values()):
+        if clock.monotonic_ns() >= deadline_ns:
+            break
+        clock.wait(never, _METADATA_PAUSE_S)
+    return counts
 
 
 def _topics(

@@ -37,7 +37,7 @@ _IDLE_ERRORS = {
     KafkaError._MAX_POLL_EXCEEDED,
 }
 _EXPIRED = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}
-_QUEUED_KIB_MAX = 32 * 1024
+_QUEUED_KIB_MAX = 16 * 1024
 _WATERMARK_TIMEOUT_S = 10.0
 # Brokers before 4.0 know only the classic protocol. Cooperative, so that partitions come and go one by one
 # there, too.

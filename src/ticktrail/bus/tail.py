@@ -71,7 +71,9 @@ class Tail:
 
     def _values(self) -> Iterator[Tailed]:
         while True:
-            for message in self._consumer.consume(_RECORDS_MAX, _POLL_S):
+            # One is waited for; `consume` would wait for all of a number.
+            messages = self._consumer.consume(1, _POLL_S)
+            for message in messages and [*messages, *self._consumer.consume(_RECORDS_MAX, 0)]:
                 trouble = message.error()
                 if trouble is not None:
                     raise translated(KafkaException(trouble), self._address)

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ticktrail.cli.memory import settled_memory
 from ticktrail.clock import Clock
 from ticktrail.config import Settings, wants_color
 from ticktrail.errors import UsageError
@@ -83,7 +84,8 @@ def stage(
     thread.start()
     server = MetricsServer(telemetry.metrics_port) if telemetry.metrics_port else None
     try:
-        yield stop
+        with settled_memory():
+            yield stop
     finally:
         done.set()
         thread.join()

@@ -215,14 +215,22 @@ class Writer:
             else:
                 self._answered(outcome, number, translated(error, session.address))
 
+        frame = _Frame(body)
         future = ResponseFuture(
             session.driver,
-            _Frame(body),
+            frame,
             BatchStatement(consistency_level=session.consistency),
             session.settings.timeout_s,
             retry_policy=FallthroughRetryPolicy(),
         )
-        future.add_callbacks(lambda _: self._answered(outcome, number, None), failed)
+
+        def stored(rows: object) -> None:
+            del rows
+            # The driver's futures refer to themselves, and would keep the bytes until the next collection.
+            frame.body = b""
+            self._answered(outcome, number, None)
+
+        future.add_callbacks(stored, failed)
         future.send_request()
         return is_sent
 

@@ -7,6 +7,7 @@ Everything random follows from a seed, which a failure tells: ``--chaos-seed`` r
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from chaos.world import Scenario, ServerPair, World, until
@@ -15,6 +16,7 @@ pytestmark = [pytest.mark.servers, pytest.mark.timeout(1_800)]
 
 SERVERS = ("kafka", "cassandra")
 STAGES = ("capture", "persist", "bars")
+STEPPED = Path(__file__).with_name("stepped.py")
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +82,20 @@ def test_one_of_two_persists_dies_during_a_rebalance(scenario: Scenario) -> None
             second.kill()
             world.run(world.random.uniform(0.5, 4.0))
             until(world.is_flowing, "trades are stored again")
+
+
+@pytest.mark.chaos
+def test_the_clock_is_stepped(scenario: Scenario, tmp_path: Path) -> None:
+    offset = tmp_path / "offset"
+    offset.write_text("0", "ascii")
+    programs = {name: [str(STEPPED), str(offset)] for name in STAGES}
+    with scenario(
+        "the wall clock of all stages stepped by 15 s, 30 s back, and right", programs=programs
+    ) as world:
+        for seconds in (15, -15, 0):
+            offset.write_text(str(seconds), "ascii")
+            world.faults += 1
+            world.run(10)
 
 
 @pytest.mark.chaos

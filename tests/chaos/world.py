@@ -62,6 +62,10 @@ class ServerPair:
     def down(self) -> None:
         self._stack.down()
 
+    def runs(self, server: str) -> bool:
+        """Tell whether there is a process of ``"kafka"`` or ``"cassandra"``."""
+        return any(each.name == server and each.pid for each in self._stack.status().servers)
+
     def pid(self, server: str) -> int:
         """Give the process of ``"kafka"`` or ``"cassandra"``."""
         (found,) = (each.pid for each in self._stack.status().servers if each.name == server)

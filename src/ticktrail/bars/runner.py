@@ -370,11 +370,14 @@ class BarRunner:
             def is_ours(feed: str, symbol: str, number: int = number) -> bool:
                 return partition_of(message_key(feed, symbol), count) == number
 
-            self._partitions[partition] = PartitionBars(builder, self._archive, is_ours, us_equities)
+            made = PartitionBars(builder, self._archive, is_ours, us_equities)
+            with self._lock:
+                self._partitions[partition] = made
         _log.info("bars.assigned", partitions=[f"{p.topic}/{p.number}" for p in positions])
 
     def _revoked(self, partitions: Sequence[Partition]) -> None:
         # What is not proven yet is built again by the next reader.
-        for partition in partitions:
-            self._partitions.pop(partition, None)
+        with self._lock:
+            for partition in partitions:
+                self._partitions.pop(partition, None)
         _log.info("bars.revoked", partitions=[f"{p.topic}/{p.number}" for p in partitions])

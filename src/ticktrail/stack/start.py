@@ -25,6 +25,7 @@ from ticktrail.stack.watcher import owned_processes, stop_processes
 __all__ = ["MIN_FREE_BYTES", "ServerStarter", "check_free_space", "disk_full"]
 
 MIN_FREE_BYTES = 1024 * MIB
+_FULL_BYTES = 16 * MIB
 """A commit log of 256 MiB, Kafka's and Cassandra's first files, and room to compact."""
 POLL_S = 0.02
 FORMAT_TIMEOUT_S = 60.0
@@ -183,7 +184,9 @@ class ServerStarter:
     def _death(self, plan: ServerPlan, words: list[str], happening: str) -> StackError:
         """Make the error that names the cause of a server's end."""
         text = "\n".join(words)
-        if any(word in text for word in DISK_FULL_WORDS):
+        is_full = shutil.disk_usage(self._layout.data_dir).free < _FULL_BYTES
+        # Cassandra's commit log is mapped: a write that finds no room is a fault of memory to it.
+        if is_full or any(word in text for word in DISK_FULL_WORDS):
             return disk_full(self._layout.data_dir, f"{plan.title} {happening}: no space left on the disk")
         if ("already in use" in text or "BindException" in text) and not is_free(plan.port):
             return port_taken(plan.port, plan.title, plan.port_setting)

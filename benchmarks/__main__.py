@@ -17,11 +17,11 @@ from ticktrail.errors import FileFormatError
 
 __all__ = ["NAMES", "main", "section_of", "with_section"]
 
-NAMES = ("start", "sink", "produce", "pipeline", "replay", "latency")
+NAMES = ("start", "sink", "produce", "pipeline", "replay", "latency", "steady")
 _COMMANDS = {"replay": "pipeline --replay"}
 _DOCS = Path(__file__).resolve().parent.parent / "docs"
 _PAGE = _DOCS / "benchmarks.md"
-_PICTURES = {"latency": _DOCS / "assets" / "latency.svg"}
+_PICTURES = {name: _DOCS / "assets" / f"{name}.svg" for name in ("latency", "steady")}
 
 
 def main(names: Sequence[str] = NAMES) -> None:

@@ -1,4 +1,4 @@
-"""Latencies over time as a picture: SVG without scripts, on a ground of its own for light and dark pages."""
+"""Figures over time as a picture: SVG without scripts, on a ground of its own for light and dark pages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _X_TICKS_MAX = 10
 
 
 class Line(NamedTuple):
-    """A percentile over time.
+    """One figure over time.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class Line(NamedTuple):
         For the legend.
     color
         As SVG writes it.
-    values_ms
+    values
         One for each interval; None leaves a hole.
     is_dashed
         To tell it from another of the same colour, also where colours cannot be told.
@@ -33,12 +33,12 @@ class Line(NamedTuple):
 
     label: str
     color: str
-    values_ms: Sequence[float | int | None]
+    values: Sequence[float | int | None]
     is_dashed: bool = False
 
 
-def plot(title: str, note: str, lines: Sequence[Line], interval_s: float) -> str:
-    """Draw lines over time, milliseconds on a logarithmic axis.
+def plot(title: str, note: str, lines: Sequence[Line], interval_s: float, unit: str = "ms") -> str:
+    """Draw lines over time, on a logarithmic axis.
 
     Parameters
     ----------
@@ -48,23 +48,25 @@ def plot(title: str, note: str, lines: Sequence[Line], interval_s: float) -> str
         As many values in each as there were intervals.
     interval_s
         Between two values.
+    unit
+        Of the values.
 
     Raises
     ------
     ValueError
         There is nothing above 0 to draw.
     """
-    drawn = [value for line in lines for value in line.values_ms if value is not None and value > 0]
+    drawn = [value for line in lines for value in line.values if value is not None and value > 0]
     if not drawn:
-        raise ValueError("no latencies to draw")
+        raise ValueError("nothing to draw")
     low, high = _bounds(drawn)
-    seconds = interval_s * max(len(line.values_ms) for line in lines)
+    seconds = interval_s * max(len(line.values) for line in lines)
 
     def x_of(second: float) -> float:
         return _LEFT + second / seconds * (_WIDTH - _LEFT - _RIGHT)
 
-    def y_of(value_ms: float) -> float:
-        share = math.log(max(value_ms, low) / low) / math.log(high / low)
+    def y_of(value: float) -> float:
+        share = math.log(max(value, low) / low) / math.log(high / low)
         return _HEIGHT - _BOTTOM - share * (_HEIGHT - _TOP - _BOTTOM)
 
     parts = [*_head(title, note, lines)]
@@ -76,13 +78,13 @@ def plot(title: str, note: str, lines: Sequence[Line], interval_s: float) -> str
     for number in range(int(seconds // step_s) + 1):
         x, label = x_of(number * step_s), _time_text(number * step_s, seconds)
         parts.append(f'<text x="{x:.1f}" y="{_HEIGHT - 26}" text-anchor="middle">{label}</text>')
-    unit = "minutes" if seconds >= 120 else "seconds"
-    parts.append(f'<text x="{_WIDTH / 2}" y="{_HEIGHT - 8}" text-anchor="middle">{unit}</text>')
-    parts.append(f'<text x="{_LEFT - 8}" y="{_TOP - 14}" text-anchor="end">ms</text>')
+    time_unit = "minutes" if seconds >= 120 else "seconds"
+    parts.append(f'<text x="{_WIDTH / 2}" y="{_HEIGHT - 8}" text-anchor="middle">{time_unit}</text>')
+    parts.append(f'<text x="{_LEFT - 8}" y="{_TOP - 14}" text-anchor="end">{unit}</text>')
     for line in lines:
         points = [
             None if value is None else (x_of((index + 0.5) * interval_s), y_of(value))
-            for index, value in enumerate(line.values_ms)
+            for index, value in enumerate(line.values)
         ]
         dash = ' stroke-dasharray="6 4"' if line.is_dashed else ""
         parts.append(f'<path d="{_path(points)}" fill="none" stroke="{line.color}" stroke-width="2"{dash}/>')
@@ -101,17 +103,17 @@ def _head(title: str, note: str, lines: Sequence[Line]) -> Iterator[str]:
     yield f'<text x="20" y="26" font-size="15" font-weight="600">{escape(title)}</text>'
     yield f'<text x="20" y="44" fill="#546e7a">{escape(note)}</text>'
     for index, line in enumerate(lines):
-        x = _LEFT + 30 + index * _LEGEND_PX
+        x = _LEFT + 30 + index * min(_LEGEND_PX, (_WIDTH - _LEFT - _RIGHT) // len(lines))
         dash = ' stroke-dasharray="6 4"' if line.is_dashed else ""
         yield f'<path d="M{x} 64 h26" stroke="{line.color}" stroke-width="2"{dash}/>'
         yield f'<text x="{x + 32}" y="68">{escape(line.label)}</text>'
 
 
-def _bounds(values_ms: Sequence[float]) -> tuple[float, float]:
+def _bounds(values: Sequence[float]) -> tuple[float, float]:
     """Give round numbers around all values, never equal ones."""
     ticks = [step * 10.0**power for power in range(-6, 10) for step in _STEPS]
-    low = max((tick for tick in ticks if tick < min(values_ms)), default=ticks[0])
-    high = min((tick for tick in ticks if tick > max(values_ms)), default=ticks[-1])
+    low = max((tick for tick in ticks if tick < min(values)), default=ticks[0])
+    high = min((tick for tick in ticks if tick > max(values)), default=ticks[-1])
     return low, high
 
 

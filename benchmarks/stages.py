@@ -33,6 +33,7 @@ def installation(settings: Settings, name: str) -> Settings:
         kafka=msgspec.structs.replace(settings.kafka, topic_prefix=name),
         store=msgspec.structs.replace(settings.store, keyspace=name),
         persist=msgspec.structs.replace(settings.persist, group=f"{name}-persist"),
+        bars=msgspec.structs.replace(settings.bars, group=f"{name}-bars"),
         stack=msgspec.structs.replace(settings.stack, data_dir=str(directory)),
     )
     ensure_topics(own.kafka)
@@ -52,6 +53,7 @@ def stage(settings: Settings, *arguments: str) -> Iterator[subprocess.Popen[byte
         "store.port": settings.store.port,
         "store.keyspace": settings.store.keyspace,
         "persist.group": settings.persist.group,
+        "bars.group": settings.bars.group,
         "stack.data_dir": settings.stack.data_dir,
     }
     assignments = [word for key, value in flags.items() for word in ("--set", f"{key}={value}")]

@@ -22,13 +22,15 @@ _COUNT = click.IntRange(min=1)
 
 
 @click.command("bench")
-@click.argument("name", type=click.Choice(["latency", "pipeline", "produce", "sink", "start"]))
-@click.option("--seconds", type=_COUNT, help="How long to measure after the warm-up: latency, pipeline.")
-@click.option("--rate", type=_COUNT, help="Trades per second: latency, pipeline.")
+@click.argument("name", type=click.Choice(["latency", "pipeline", "produce", "sink", "start", "steady"]))
+@click.option(
+    "--seconds", type=_COUNT, help="How long to measure after the warm-up: latency, pipeline, steady."
+)
+@click.option("--rate", type=_COUNT, help="Trades per second: latency, pipeline, steady.")
 @click.option("--rounds", type=_COUNT, help="How often to repeat: produce, pipeline --replay.")
 @click.option("--replay", is_flag=True, help="Recorded days from files instead of an exchange: pipeline.")
 @click.option("--data", type=FILE, help="Folder of LEAN tick zips: pipeline --replay.")
-@click.option("--svg", type=FILE, help="Draw the percentiles over time there: latency.")
+@click.option("--svg", type=FILE, help="Draw the figures over time there: latency, steady.")
 @click.option("--json", "as_json", is_flag=True, help="Accepted for uniformity: the result always is JSON.")
 def bench_command(name: str, replay: bool, as_json: bool, **options: Any) -> None:
     """Run one benchmark on servers of its own and print one JSON object.

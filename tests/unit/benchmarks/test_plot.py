@@ -60,5 +60,5 @@ def test_long_runs_are_told_in_minutes() -> None:
 
 
 def test_nothing_cannot_be_drawn() -> None:
-    with pytest.raises(ValueError, match="no latencies"):
+    with pytest.raises(ValueError, match="nothing to draw"):
         plot("t", "n", [Line("a", "#a00", [None, None])], 1)

@@ -19,12 +19,14 @@ import numpy as np
 import pytest
 from bars_oracle import NEW_YORK, Key, Sums, amended, bars_from, difference, keyed
 from cassandra.cluster import Cluster, Session
+from confluent_kafka import OFFSET_END, TopicPartition
+from confluent_kafka.admin import AdminClient
 from fixtures_servers import Servers, flags_of, new_settings
 from persist_kit import DEADLINE_S, until
 from plain_kafka import read_plainly
 
 from ticktrail.bars.window import is_emptied
-from ticktrail.bus import GroupPositions, Partition, Producer, Topics, ensure_topics, message_key
+from ticktrail.bus import GroupPositions, Partition, Producer, Topics, ensure_topics, message_key, uncommitted
 from ticktrail.clock import SystemClock
 from ticktrail.codec import decode, encode_record
 from ticktrail.config import Settings
@@ -308,6 +310,40 @@ def _positions(settings: Settings) -> list[int]:
     found = positions.read(Partition(topic, number) for number in range(settings.kafka.partitions))
     positions.close()
     return [position.offset for position in found.values()]
+
+
+def test_what_kafka_deleted_before_it_was_read_is_told_and_mended(
+    settings: Settings, plain: Session, tmp_path: Path
+) -> None:
+    log, market = tmp_path / "log", Market(settings)
+    with command(settings, log, "persist"):
+        with command(settings, log, "bars") as bars:
+            a_morning(market)
+            until(lambda: differs_not_for_closed(market, plain), "the morning's bars are stored")
+            until(lambda: _has_committed_some(settings), "and committed")
+            stop(bars, log)
+        market.send(*(trade(symbol, 905.0, 700 + n) for n, symbol in enumerate(SYMBOLS)))
+        market.pass_time(1_000)
+        topic = Topics.of(settings.kafka).trades
+        until(lambda: not uncommitted(settings.kafka, settings.persist.group, [topic]), "all is stored")
+        delete_all(settings.kafka.bootstrap_servers, topic, settings.kafka.partitions)
+        with command(settings, log, "bars") as bars:
+            until(lambda: log.read_text().count("bars.records_lost") == 2, "the loss is told")
+            market.send(*(trade(symbol, 1_100.0, 800 + n) for n, symbol in enumerate(SYMBOLS)))
+            market.pass_time(2 * 86_400)
+            until(lambda: _has_committed_all(settings, market), "it goes on where the log does")
+            stop(bars, log)
+    assert differs(market, plain) != ""
+    assert rebuild(settings, "--write")[0] == 0
+    assert differs(market, plain) == ""
+
+
+def delete_all(address: str, topic: str, partitions: int) -> None:
+    """Let Kafka delete what a topic has, as it does with what is too old."""
+    client = AdminClient({"bootstrap.servers": address})
+    ends = [TopicPartition(topic, number, OFFSET_END) for number in range(partitions)]
+    for deleted in client.delete_records(ends).values():
+        deleted.result()
 
 
 def test_a_day_that_differs_is_told_and_mended(settings: Settings, plain: Session, tmp_path: Path) -> None:

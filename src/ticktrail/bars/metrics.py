@@ -21,6 +21,7 @@ __all__ = [
     "LAG_AGE",
     "LATE",
     "LATENCY_RECV",
+    "LOST",
     "REBUILT",
     "REJECTED",
     "RETRIES",
@@ -83,6 +84,11 @@ RETRIES = Counter(
 )
 ASSIGNED = Gauge(
     "ticktrail_bars_assigned_partitions", "Partitions that this process reads.", unit="partitions"
+)
+LOST = Counter(
+    "ticktrail_bars_lost_records_total",
+    "Records that Kafka deleted before they were read; `ticktrail bars --rebuild` mends their days.",
+    unit="records",
 )
 LAG = Gauge("ticktrail_bars_lag_records", "Values in the log behind the last one taken.", unit="records")
 LAG_AGE = Gauge(

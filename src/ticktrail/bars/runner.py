@@ -18,11 +18,11 @@ from contextlib import closing
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from ticktrail.bars import metrics
 from ticktrail.bars.dirty import Window
 from ticktrail.bars.engine import BarBuilder, us_equities
+from ticktrail.bars.forming import most_traded
 from ticktrail.bars.output import BarOutput
 from ticktrail.bars.partition import PartitionBars
 from ticktrail.bars.persisted import PersistWatch
@@ -44,7 +44,7 @@ from ticktrail.clock import NS_PER_MS, NS_PER_SECOND, Backoff, Clock
 from ticktrail.codec import Decoded, decode_columns
 from ticktrail.config import Settings
 from ticktrail.config.settings import BarsSettings
-from ticktrail.errors import StoreRestarted, Transient
+from ticktrail.errors import RecordsLost, StoreRestarted, Transient
 from ticktrail.model import Columns, Flag, Trade
 from ticktrail.store import Reader, SyncProver, Writer
 from ticktrail.telemetry import get_logger
@@ -60,7 +60,6 @@ _PROOF_TIMEOUT_NS = 2 * NS_PER_SECOND
 _PROOF_LOOK_S = 0.05
 # Bars close a second late anyway: fewer, fuller polls spare the processor.
 _POLL_TIMEOUT_S = 0.02
-_SHOWN_BARS_MAX = 40
 
 # Rebuilds in one go; then others have their turn for as much longer as this was.
 _REBUILD_NS = 100 * NS_PER_MS
@@ -166,7 +165,11 @@ class BarRunner:
             self._consumer.close()
 
     def _step(self) -> None:
-        batches = self._consumer.poll(self._settings.bars.poll_records_max, _POLL_TIMEOUT_S)
+        try:
+            batches = self._consumer.poll(self._settings.bars.poll_records_max, _POLL_TIMEOUT_S)
+        except RecordsLost as loss:
+            self._pass_over(loss)
+            return
         closed = []
         with self._lock:
             for batch in batches:
@@ -185,6 +188,20 @@ class BarRunner:
             self._observe()
             self._next_commit_ns = self._clock.monotonic_ns() + _COMMIT_EVERY_NS
 
+    def _pass_over(self, loss: RecordsLost) -> None:
+        """Go on where the log does, without what was open: bars with a hole would be wrong."""
+        _log.error(
+            "bars.records_lost",
+            error=str(loss),
+            mend="build the days in question again from what persist has stored: "
+            "ticktrail bars --rebuild FEED DAY --write",
+        )
+        metrics.LOST.inc(max(loss.end - loss.first, 0))
+        partition = Partition(loss.topic, loss.partition)
+        self._begin(partition, Position(loss.end))
+        self._consumer.commit({partition: Position(loss.end)})
+        self._consumer.seek(partition, loss.end)
+
     def _measure(self, batch: PartitionBatch, decoded: Decoded) -> None:
         self._read_ms[batch.partition] = int(batch.append_ts_ms[-1])
         if (trades := decoded.kinds.get(Trade)) is not None:
@@ -196,12 +213,7 @@ class BarRunner:
         """Sum up the most traded minutes that are open; any thread may ask."""
         with self._lock:
             bars = [each.builder.forming() for each in self._partitions.values()]
-        whole = Columns.concat(bars) if bars else None
-        if whole is None or not len(whole):
-            return []
-        chosen = whole.take(np.argsort(-whole["trades"], kind="stable")[:_SHOWN_BARS_MAX])
-        names = ("symbol", "ts_open_ns", "open", "high", "low", "close", "volume", "vwap", "trades")
-        return [{name: getattr(bar, name) for name in names} for bar in chosen.to_records()]
+        return most_traded(bars)
 
     def _rebuild(self) -> None:
         """Rebuild some of what is dirty; what fails for now is tried again."""
@@ -359,21 +371,23 @@ class BarRunner:
         return any(each.commits.is_open for each in self._partitions.values())
 
     def _assigned(self, positions: Mapping[Partition, Position]) -> None:
-        count = self._settings.kafka.partitions
         for partition, position in positions.items():
-            number = partition.number
-            history = StoreHistory(self._reader, number, count)
-            builder = BarBuilder(self._bars_settings, history=history)
-            if position.state:
-                builder.restore(position.state, position.offset)
-
-            def is_ours(feed: str, symbol: str, number: int = number) -> bool:
-                return partition_of(message_key(feed, symbol), count) == number
-
-            made = PartitionBars(builder, self._archive, is_ours, us_equities)
-            with self._lock:
-                self._partitions[partition] = made
+            self._begin(partition, position)
         _log.info("bars.assigned", partitions=[f"{p.topic}/{p.number}" for p in positions])
+
+    def _begin(self, partition: Partition, position: Position) -> None:
+        count, number = self._settings.kafka.partitions, partition.number
+        history = StoreHistory(self._reader, number, count)
+        builder = BarBuilder(self._bars_settings, history=history)
+        if position.state:
+            builder.restore(position.state, position.offset)
+
+        def is_ours(feed: str, symbol: str) -> bool:
+            return partition_of(message_key(feed, symbol), count) == number
+
+        made = PartitionBars(builder, self._archive, is_ours, us_equities)
+        with self._lock:
+            self._partitions[partition] = made
 
     def _revoked(self, partitions: Sequence[Partition]) -> None:
         # What is not proven yet is built again by the next reader.

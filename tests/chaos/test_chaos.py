@@ -34,6 +34,7 @@ def kill_and_revive(world: World, name: str) -> None:
     world.run(world.random.uniform(0.0, 1.0))
     world.revive()
     until(world.is_flowing, f"trades are stored again after {name} died")
+    until(world.is_up_to_date, f"bars have caught up after {name} died")
 
 
 # --- the short selection -----------------------------------------------------------------------------

@@ -264,6 +264,14 @@ class World:
         time.sleep(0.5)
         return self._committed() > before > 0
 
+    def is_up_to_date(self) -> bool:
+        """Tell whether bars have read all but the last moments."""
+        self.tend()
+        words = [each.snapshot for each in self._snapshots() if each.snapshot.name.startswith("bars")]
+        assigned = sum(each.gauge("ticktrail_bars_assigned_partitions") for each in words)
+        lag = sum(each.gauge("ticktrail_bars_lag_records") for each in words)
+        return assigned == self.settings.kafka.partitions and lag < self._rate
+
     def settle(self) -> None:
         """End the market, and wait until everything it sent has been worked off; then end all stages."""
         until(self._is_entered, "what capture missed stands in the ledger")

@@ -241,7 +241,8 @@ class BarRunner:
         else:
             self._backoff.reset()
             took_ns = self._clock.monotonic_ns() - started_ns
-            self._next_rebuild_ns = started_ns + took_ns * (1 if self._is_paused else 1 + _REBUILD_REST)
+            is_idle = self._is_paused or not any(lag.values())
+            self._next_rebuild_ns = started_ns + took_ns * (1 if is_idle else 1 + _REBUILD_REST)
 
     def _in_turn(self, dirty: dict[Partition, PartitionBars]) -> list[tuple[Partition, PartitionBars]]:
         """Begin with another partition each time, as there may not be time for all."""

@@ -24,6 +24,8 @@ _TIMEOUT_S = 30.0
 _REACH_TIMEOUT_NS = 10 * NS_PER_SECOND
 _SLICE_S = 1.0
 _METADATA_PAUSE_S = 0.05
+# Kept of the ledger of gaps at least, so that a capture that was off for weeks knows since when.
+_LEDGER_HOURS = 90 * 24
 _HOUR_MS = 3_600_000
 
 
@@ -58,13 +60,14 @@ def ensure_topics(
         "cleanup.policy": "delete",
     }
     large = config | {"max.message.bytes": str(MESSAGE_BYTES_MAX)}
+    lasting = config | {"retention.ms": str(max(settings.retention_hours, _LEDGER_HOURS) * _HOUR_MS)}
     futures = admin.create_topics(
         [
             NewTopic(
                 name,
                 settings.partitions,
                 settings.replication_factor,
-                config=large if name in whole else config,
+                config=large if name in whole else lasting if name == topics.gaps else config,
             )
             for name in wanted
         ],

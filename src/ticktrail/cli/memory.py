@@ -10,9 +10,9 @@ from contextlib import contextmanager
 __all__ = ["settled_memory"]
 
 # Containers made and not freed, until the collector looks for cycles among the youngest; then how many of
-# those looks until it looks at older ones. Python's 700 would look at each batch dozens of times, and batches
-# make no cycles.
-_GC_THRESHOLDS = (10_000, 20, 100)
+# those looks until it looks at older ones, and at all. Python's 700 would look at each batch dozens of times.
+# All are looked at often enough for the driver's futures, which are cycles and hold what was read.
+_GC_THRESHOLDS = (10_000, 5, 5)
 
 # Numbers of ``mallopt`` in glibc's ``malloc.h``, and what they are set to, bytes. By default the kernel gives
 # fresh memory for every large array, and first fills it with zeros.

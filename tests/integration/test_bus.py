@@ -18,10 +18,12 @@ from plain_kafka import plain_partition, read_plainly
 from ticktrail.bus import (
     MESSAGE_BYTES_MAX,
     Consumer,
+    LiveProducer,
     Partition,
     PartitionBatch,
     Position,
     Producer,
+    Receipt,
     Tail,
     Topics,
     admin,
@@ -31,7 +33,7 @@ from ticktrail.bus import (
 )
 from ticktrail.clock import SystemClock
 from ticktrail.config import KafkaSettings, Settings
-from ticktrail.errors import ConfigError, RecordsLost, SchemaMismatch, Unreachable
+from ticktrail.errors import ConfigError, RecordsLost, SchemaMismatch, TicktrailError, Unreachable
 
 pytestmark = pytest.mark.servers
 
@@ -124,6 +126,31 @@ def test_topics_are_made_once_with_their_settings(servers: Servers, kafka: Kafka
     assert partition_counts(kafka, [*names, "no-such-topic"]) == dict.fromkeys(names, 2) | {
         "no-such-topic": 0
     }
+
+
+def test_live_values_go_where_their_keys_belong_in_their_order(
+    servers: Servers, kafka: KafkaSettings, topic: str
+) -> None:
+    producer, receipt = LiveProducer(kafka), Receipt()
+    sent = [(b"test|S%d" % (n % 7), b"%d" % n) for n in range(2_000)]
+    producer.send(topic, [key for key, _ in sent[:1_000]], [value for _, value in sent[:1_000]])
+    producer.send(topic, [key for key, _ in sent[1_000:]], [value for _, value in sent[1_000:]], receipt)
+    deadline = time.monotonic() + DEADLINE_S
+    while receipt.open:
+        assert time.monotonic() < deadline
+        producer.poll(wait=True)
+    producer.check(receipt)
+    found = read_plainly(servers.kafka, topic, len(sent))
+    for number in range(2):
+        there = [(each.key, each.value) for each in found if each.partition == number]
+        assert there == [pair for pair in sent if plain_partition(pair[0], 2) == number]
+
+
+def test_a_live_value_that_is_too_large_is_an_error(kafka: KafkaSettings, topic: str) -> None:
+    producer = LiveProducer(kafka)
+    with pytest.raises(TicktrailError, match="too large"):
+        producer.send(topic, [b"a", b"b"], [b"small", b"x" * (MESSAGE_BYTES_MAX + 1)])
+    producer.close()
 
 
 def test_another_partition_count_is_refused(kafka: KafkaSettings) -> None:

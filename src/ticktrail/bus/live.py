@@ -124,9 +124,14 @@ class LiveProducer:
         if receipt is not None:
             receipt.open += len(values)
         for number, group in enumerate(groups):
-            if group and self._producer.produce_batch(topic, group, number, **callback) < len(group):
-                (refusal, *_) = (each["_error"] for each in group if "_error" in each)
-                raise translated(refusal, self._address)
+            if not group:
+                continue
+            try:
+                self._producer.produce_batch(topic, group, number, **callback)
+            except KafkaException as error:
+                raise translated(error, self._address) from error
+            for refused in (each["_error"] for each in group if "_error" in each):
+                raise translated(refused, self._address)
 
     def send_to_partition(
         self,

@@ -39,7 +39,7 @@ _COMMANDS = {
     "tail": ("tail", "Print a topic's values as they come."),
     "feeds": ("feeds", "List the feeds."),
     "config": ("config", "Show every setting and where it comes from."),
-    "bench": ("bench", "Measure: latency, pipeline, produce, sink, start."),
+    "bench": ("bench", "Measure: latency, pipeline, produce, sink, start, steady."),
 }
 
 

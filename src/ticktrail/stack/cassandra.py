@@ -173,7 +173,7 @@ def plan_cassandra(layout: Layout, jars: ServerClassPath, ports: Ports, memory_m
             f"-XX:MaxDirectMemorySize={DIRECT_MIB}m",
             "-XX:ReservedCodeCacheSize=96m",
             "-Xss512k",
-            # Two cores have none to spare for G1's refinement threads: it costs a third more time a row.
+            # Two cores have none to spare for G1's refinement threads: a row costs half as much again.
             "-XX:+UseParallelGC",
             *MODULE_FLAGS,
             *START_FLAGS,

@@ -198,6 +198,8 @@ class BarRunner:
         )
         metrics.LOST.inc(max(loss.end - loss.first, 0))
         partition = Partition(loss.topic, loss.partition)
+        dirty = self._partitions[partition].dirty
+        metrics.FORGOTTEN.inc(len(dirty) + dirty.waiting)
         self._begin(partition, Position(loss.end))
         self._consumer.commit({partition: Position(loss.end)})
         self._consumer.seek(partition, loss.end)

@@ -61,7 +61,7 @@ REVISED = Counter(
 )
 FORGOTTEN = Counter(
     "ticktrail_bars_forgotten_windows_total",
-    "Windows of trades ahead without room in the committed state, or dropped at a loss; to be rebuilt by hand.",
+    "Windows of trades ahead without room in the state, or dropped at a loss; to be rebuilt by hand.",
     unit="windows",
 )
 DIRTY = Gauge(

@@ -12,15 +12,18 @@ import numpy.typing as npt
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
 from cassandra.policies import RoundRobinPolicy
 
-from ticktrail.clock import NS_PER_SECOND, SystemClock
+from ticktrail.clock import NS_PER_MS, NS_PER_SECOND, SystemClock
 from ticktrail.config import StoreSettings
 
 __all__ = ["partition_of", "read_back"]
 
 _EVERY_S = 0.01
 # Rows do not appear in the order of their times: what is so much older than the newest one seen is asked for
-# again. Rows that come later still would be missing in the counts.
-_LOOK_BACK_NS = NS_PER_SECOND
+# again each time, and what is older than that once in a while. Few rows are as late, and those count as later
+# still; but reading fifty rows again and again would take from the pipeline what is measured.
+_LOOK_BACK_NS = 200 * NS_PER_MS
+_LOOK_FAR_BACK_NS = 5 * NS_PER_SECOND
+_FAR_EVERY = 100
 _SLOT_MINUTES = 15
 _ZONE = ZoneInfo("America/New_York")
 _QUERY = """SELECT ts, event_id, tick.ts_event_ns AS ts_event_ns FROM trades
@@ -53,10 +56,11 @@ def read_back(
         session = cluster.connect(store.keyspace)
         query = session.prepare(_QUERY)
         newest_ns = clock.now_ns()
-        due = time.monotonic()
+        due, turn = time.monotonic(), 0
         while not stop.wait(max(0.0, due - time.monotonic())):
             due = max(due + _EVERY_S, time.monotonic())
-            since_ns = newest_ns - _LOOK_BACK_NS
+            turn += 1
+            since_ns = newest_ns - (_LOOK_BACK_NS if turn % _FAR_EVERY else _LOOK_FAR_BACK_NS)
             for day, slot in {partition_of(since_ns), partition_of(clock.now_ns())}:
                 rows = session.execute(query, (symbol, day, slot, since_ns)).all()
                 now_ns = clock.now_ns()

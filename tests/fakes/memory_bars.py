@@ -106,7 +106,9 @@ class BarsWorld:
         kafka = KafkaSettings(topic_prefix="t", bootstrap_servers="none", partitions=1)
         settings = Settings(kafka=kafka, bars=self.settings)
 
-        def consumer(_kafka: Any, _group: str, _topics: Any, *callbacks: Any) -> _Consumer:
+        def consumer(*arguments: Any, batch_ms: int) -> _Consumer:
+            assert batch_ms
+            _kafka, _group, _topics, *callbacks = arguments
             return _Consumer(self, *callbacks)
 
         patches: dict[str, Any] = {

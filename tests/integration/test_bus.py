@@ -330,6 +330,25 @@ def test_partitions_that_come_during_a_pause_wait_too(kafka: KafkaSettings, topi
         each.until(lambda: len(each.values) == 2)
 
 
+def test_what_was_taken_away_during_a_pause_is_read_when_it_comes_back(
+    kafka: KafkaSettings, topic: str
+) -> None:
+    with member(kafka, topic, topic) as first:
+        first.until(lambda: len(first.assigned) == 2)
+        first.consumer.pause()
+        with member(kafka, topic, topic) as second:
+            deadline = time.monotonic() + DEADLINE_S
+            while not (len(first.assigned) == len(second.assigned) == 1):
+                assert time.monotonic() < deadline
+                first.poll()
+                second.poll()
+            first.consumer.resume()  # only what it still has
+        first.until(lambda: len(first.assigned) == 2)
+        produce(kafka, topic, [f"v{number}".encode() for number in range(40)])
+        first.until(lambda: len(first.values) == 40)
+        assert {batch.partition.number for batch in first.batches} == {0, 1}
+
+
 def test_seek_reads_again(kafka: KafkaSettings, topic: str) -> None:
     produce(kafka, topic, [b"a", b"b", b"c"], key=b"k")
     with member(kafka, topic, topic) as each:

@@ -108,7 +108,9 @@ class World:
         log.on_poll = self.look
 
     def run(self) -> None:
-        def consumer(_kafka: Any, _group: str, _topics: Any, *callbacks: Any) -> MemoryConsumer:
+        def consumer(*arguments: Any, batch_ms: int) -> MemoryConsumer:
+            assert batch_ms
+            _kafka, _group, _topics, *callbacks = arguments
             return MemoryConsumer(self.log, *callbacks)
 
         kafka = KafkaSettings(topic_prefix="t", bootstrap_servers="none")

@@ -6,16 +6,53 @@ import threading
 from collections.abc import Iterable, Mapping
 
 from ticktrail.bus import GroupPositions, Partition
-from ticktrail.clock import Clock
+from ticktrail.clock import NS_PER_SECOND, Clock
 from ticktrail.errors import TicktrailError
 from ticktrail.telemetry import get_logger
 
-__all__ = ["PersistWatch"]
+__all__ = ["Patience", "PersistWatch"]
 
 _log = get_logger("bars")
 
 # Persist commits five times a second.
 _ASK_EVERY_S = 0.2
+# So long without a commit, while something waits for one, is worth a word.
+_QUIET_NS = 30 * NS_PER_SECOND
+
+
+class Patience:
+    """Says once that persist does not move while something waits for it.
+
+    Parameters
+    ----------
+    group
+        Persist's group, for the message.
+    now_ns
+        Of a monotonic clock, as everywhere here.
+    """
+
+    def __init__(self, group: str, now_ns: int) -> None:
+        self._group = group
+        self._offsets: Mapping[Partition, int] = {}
+        # Since when it has not moved; None if it was said.
+        self._since_ns: int | None = now_ns
+
+    def content(self, now_ns: int) -> None:
+        """Note that nothing waits for persist."""
+        self._since_ns = now_ns
+
+    def wait(self, offsets: Mapping[Partition, int], waiting: int, now_ns: int) -> None:
+        """Note how far persist is while so many windows wait for it."""
+        if offsets != self._offsets:
+            self._offsets, self._since_ns = dict(offsets), now_ns
+        if self._since_ns is not None and self._since_ns < now_ns - _QUIET_NS:
+            _log.warning(
+                "bars.persist_is_quiet",
+                group=self._group,
+                dirty=waiting,
+                mend="bars are rebuilt from what persist has stored: run `ticktrail persist`",
+            )
+            self._since_ns = None
 
 
 class PersistWatch:

@@ -25,7 +25,7 @@ from ticktrail.bars.engine import BarBuilder, us_equities
 from ticktrail.bars.forming import most_traded
 from ticktrail.bars.output import BarOutput
 from ticktrail.bars.partition import PartitionBars
-from ticktrail.bars.persisted import PersistWatch
+from ticktrail.bars.persisted import Patience, PersistWatch
 from ticktrail.bars.rebuild import Rebuilder, Rebuilt
 from ticktrail.bars.store_archive import StoreArchive
 from ticktrail.bars.store_history import StoreHistory
@@ -69,8 +69,6 @@ _REBUILD_REST = 4
 _REBUILD_AGE_NS_MAX = 30 * NS_PER_SECOND
 # Some 10 MB; a re-import of a day makes as many in a second.
 _DIRTY_MAX = 20_000
-# Persist commits five times a second; after so long without one, it is worth a word.
-_PERSIST_QUIET_NS = 30 * NS_PER_SECOND
 
 
 def kept_intervals(settings: BarsSettings) -> BarsSettings:
@@ -120,9 +118,7 @@ class BarRunner:
         self._next_rebuild_ns = 0
         self._turn = 0
         self._backoff = Backoff(*_BACKOFF_S)
-        self._persisted: Mapping[Partition, int] = {}
-        # Since when persist has not moved though there is something to be rebuilt; None if it was said.
-        self._quiet_since_ns: int | None = clock.monotonic_ns()
+        self._patience = Patience(settings.persist.group, clock.monotonic_ns())
         self._is_paused = False
 
     def run(self) -> None:
@@ -150,7 +146,12 @@ class BarRunner:
         self._writer.forget()
         self._is_paused = False
         self._consumer = Consumer(
-            settings.kafka, settings.bars.group, [self._topics.trades], self._assigned, self._revoked
+            settings.kafka,
+            settings.bars.group,
+            [self._topics.trades],
+            self._assigned,
+            self._revoked,
+            batch_ms=settings.bars.batch_ms,
         )
         try:
             while not self._stop.is_set():
@@ -223,7 +224,8 @@ class BarRunner:
         started_ns = self._clock.monotonic_ns()
         if not dirty or started_ns < self._next_rebuild_ns:
             return
-        persisted = self._ask_persist(dirty, started_ns)
+        persisted = self._watch.offsets(dirty)
+        self._patience.wait(persisted, sum(len(each.dirty) for each in dirty.values()), started_ns)
         lag = self._consumer.lag()
         try:
             for partition, each in self._in_turn(dirty):
@@ -281,22 +283,6 @@ class BarRunner:
             partition.finish(list(done.values()), self._clock.monotonic_ns())
         metrics.REBUILT.inc(sum(len(windows) for windows, _ in done.values()))
 
-    def _ask_persist(
-        self, partitions: Mapping[Partition, PartitionBars], now_ns: int
-    ) -> Mapping[Partition, int]:
-        offsets = self._watch.offsets(partitions)
-        if offsets != self._persisted:
-            self._persisted, self._quiet_since_ns = dict(offsets), now_ns
-        if self._quiet_since_ns is not None and self._quiet_since_ns < now_ns - _PERSIST_QUIET_NS:
-            _log.warning(
-                "bars.persist_is_quiet",
-                group=self._settings.persist.group,
-                dirty=sum(len(each.dirty) for each in partitions.values()),
-                mend="bars are rebuilt from what persist has stored: run `ticktrail persist`",
-            )
-            self._quiet_since_ns = None
-        return offsets
-
     def _observe(self) -> None:
         for each in self._partitions.values():
             each.settle()
@@ -309,7 +295,7 @@ class BarRunner:
             self._consumer.resume()
             self._is_paused = False
         if not dirty:
-            self._quiet_since_ns = self._clock.monotonic_ns()
+            self._patience.content(self._clock.monotonic_ns())
         # Before the lag: who sees that there is none must see what is left to be done.
         metrics.DIRTY.set(dirty)
         metrics.WAITING.set(sum(each.dirty.waiting for each in self._partitions.values()))

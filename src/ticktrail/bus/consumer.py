@@ -23,10 +23,8 @@ __all__ = ["Consumer", "Partition", "PartitionBatch", "Position"]
 
 # librdkafka's default pause between fetches of a full queue (1 s) would be the latency of a busy partition.
 _FETCH_BACKOFF_MS = 5
-# The broker answers when it has so much, or after so long: an answer per few values, hundreds of times a
-# second, would cost it more than the values themselves.
-_FETCH_BYTES_MIN = 16 * 1024
-_FETCH_WAIT_MS = 10
+# The broker answers at once when it has so much.
+_FETCH_BYTES_MIN = 64 * 1024
 _POLL_TIMEOUT_S_MAX = 0.005
 _COMMITTED_TIMEOUT_S = 30.0
 # librdkafka goes on by itself after these: it reconnects, or joins the group again.
@@ -71,7 +69,7 @@ class PartitionBatch(NamedTuple):
     append_ts_ms
         Shape ``(n,)``: the log's own time of each value, milliseconds since 1970.
     headers
-        Of each value, where the consumer was asked for them; else empty.
+        Of each value, where `poll` was asked for them; else empty.
     """
 
     partition: Partition
@@ -97,8 +95,9 @@ class Consumer:
         Called inside `poll` with the positions of new partitions, before their first values.
     on_revoked
         Called inside `poll` before partitions go to another member; may commit.
-    with_headers
-        Whether values come with their headers. Topics of records have none.
+    batch_ms
+        How long the broker gathers values before it answers: an answer per few values, hundreds of times a
+        second, would cost it and the reader more than the values themselves.
     """
 
     def __init__(
@@ -109,7 +108,7 @@ class Consumer:
         on_assigned: Callable[[Mapping[Partition, Position]], None],
         on_revoked: Callable[[Sequence[Partition]], None],
         *,
-        with_headers: bool = False,
+        batch_ms: int = 10,
     ) -> None:
         self._settings = settings
         self._address = settings.bootstrap_servers
@@ -119,7 +118,7 @@ class Consumer:
         self._on_revoked = on_revoked
         self._begins: dict[Partition, int] = {}
         self._is_paused = False
-        self._with_headers = with_headers
+        self._batch_ms = batch_ms
         self._join("consumer")
 
     def _join(self, protocol: str) -> None:
@@ -135,7 +134,7 @@ class Consumer:
                 "enable.auto.offset.store": False,
                 "auto.offset.reset": "error",
                 "fetch.queue.backoff.ms": _FETCH_BACKOFF_MS,
-                "fetch.wait.max.ms": _FETCH_WAIT_MS,
+                "fetch.wait.max.ms": self._batch_ms,
                 "fetch.min.bytes": _FETCH_BYTES_MIN,
                 "queued.max.messages.kbytes": _QUEUED_KIB_MAX,
             },
@@ -144,8 +143,15 @@ class Consumer:
             self._topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
         )
 
-    def poll(self, records_max: int, timeout_s: float = _POLL_TIMEOUT_S_MAX) -> list[PartitionBatch]:
+    def poll(
+        self, records_max: int, timeout_s: float = _POLL_TIMEOUT_S_MAX, *, with_headers: bool = False
+    ) -> list[PartitionBatch]:
         """Take what is there, one batch per partition; empty after the time-out.
+
+        Parameters
+        ----------
+        with_headers
+            Whether values come with their headers. Topics of records have none.
 
         Raises
         ------
@@ -172,7 +178,7 @@ class Consumer:
             elif trouble.code() not in _IDLE_ERRORS:
                 raise translated(trouble, self._address)
         batches = [_batch(partition, group) for partition, group in by_partition.items()]
-        if not self._with_headers:
+        if not with_headers:
             return batches
         return [batch._replace(headers=_headers(by_partition[batch.partition])) for batch in batches]
 
@@ -299,8 +305,8 @@ class Consumer:
         consumer.incremental_assign(
             [TopicPartition(p.topic, p.number, position.offset) for p, position in positions.items()]
         )
-        if self._is_paused:
-            consumer.pause(partitions)
+        # Either way: librdkafka keeps the pause of a partition that was taken away while it was paused.
+        (consumer.pause if self._is_paused else consumer.resume)(partitions)
         self._begins |= {partition: position.offset for partition, position in positions.items()}
         self._on_assigned(positions)
 

@@ -31,6 +31,7 @@ Name = Annotated[str, msgspec.Meta(min_length=1)]
 # A day: longer is a slip of units, and infinity would make a stop wait for ever.
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 Milliseconds = Annotated[float, msgspec.Meta(ge=0, le=86_400_000)]
+BatchMilliseconds = Annotated[int, msgspec.Meta(ge=0, le=60_000)]
 # What Kafka allows in a topic's name, with room for the rest of it below 249 characters.
 TopicPrefix = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9._-]{1,100}$")]
 # What CQL takes unquoted; capitals would be folded silently.
@@ -225,6 +226,8 @@ class PersistSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields
     ----------
     group
         Consumer group; several processes of one group share the partitions.
+    batch_ms
+        How long records are gathered in Kafka before they are stored together.
     poll_records_max
         Records taken from Kafka at once.
     requests_in_flight_max
@@ -232,6 +235,7 @@ class PersistSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields
     """
 
     group: Name = "ticktrail-persist"
+    batch_ms: BatchMilliseconds = 20
     poll_records_max: Count = 20_000
     requests_in_flight_max: Annotated[int, msgspec.Meta(ge=1, le=4_096)] = 64
 
@@ -247,6 +251,8 @@ class BarsSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         How long after an interval's end, in the partition's own time, its bar stays open.
     intervals
         Those that are built.
+    batch_ms
+        How long records are gathered in Kafka before they are counted together.
     poll_records_max
         Records taken from Kafka at once.
     """
@@ -260,6 +266,7 @@ class BarsSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         "1h",
         "1d",
     )
+    batch_ms: BatchMilliseconds = 20
     poll_records_max: Count = 20_000
 
 

@@ -99,13 +99,12 @@ class _Replay:
             [self._topics.dead_letters],
             lambda positions: None,
             lambda partitions: None,
-            with_headers=True,
         )
         try:
             self._ends = consumer.ends(self._topics.dead_letters)
             last_ns = self._clock.monotonic_ns()
             while self._ends and not stop.is_set():
-                batches = consumer.poll(_POLL_RECORDS_MAX)
+                batches = consumer.poll(_POLL_RECORDS_MAX, with_headers=True)
                 if batches:
                     last_ns = self._clock.monotonic_ns()
                     self._take(consumer, batches)

@@ -136,6 +136,7 @@ class Persist:
             self._topics.persisted,
             self._assigned,
             self._revoked,
+            batch_ms=self._settings.persist.batch_ms,
         )
         try:
             while not self._stop.is_set():

@@ -21,7 +21,7 @@ from ticktrail.cli.verify import verify_run
 from ticktrail.codec import decode
 from ticktrail.config import Settings
 from ticktrail.feeds.sim import read_log
-from ticktrail.model import Gap, Record, Trade
+from ticktrail.model import Correction, Gap, Heartbeat, Record, Trade
 
 READ_TIMEOUT_S = 120.0
 
@@ -73,26 +73,71 @@ def compare(settings: Settings, log_dir: Path) -> Verdict:
     verdict.bars = bars.bars
     verdict.note(bars.bars_wrong, "bars differ from those computed from the exchange's log")
     verdict.note(_disordered(rows), "trades stand in another order than they were sent in")
+    verdict.note(_unaccounted(settings, rows), "values in Kafka are neither stored nor dead letters")
     return verdict
 
 
 def committed_but_not_stored(settings: Settings) -> int:
     """Count the trades before the committed offsets that the store does not have.
 
-    While no persist runs: then this is what is lost for ever, because nobody reads it again.
+    There must be none at any time; once no persist runs, they are lost for ever, because nobody reads them
+    again.
     """
     topic = Topics.of(settings.kafka).trades
     with closing(Consumer(_config(settings))) as consumer:
         partitions = [TopicPartition(topic, number) for number in range(settings.kafka.partitions)]
         ends = {each.partition: each.offset for each in consumer.committed(partitions, timeout=30)}
-    stored = {(row.symbol, row.ts, row.event_id) for row in stored_trades(settings)}
+    stored = {_identity(row) for row in stored_trades(settings)}
     committed = [record for record in records_before(settings, topic, ends) if isinstance(record, Trade)]
     return sum((trade.symbol, trade.ts_ns, trade.event_id) not in stored for trade in committed)
 
 
+def _unaccounted(settings: Settings, rows: list[Any]) -> int:
+    """Count what went into persist and did not come out: neither a row, nor buried, nor a mere heartbeat."""
+    topics = Topics.of(settings.kafka)
+    stored = {_identity(row) for row in rows}
+    corrected = {_identity(row) for row in _rows(settings, "SELECT symbol, ts, event_id FROM corrections")}
+    homes: dict[type[Record], set[tuple[str, int, int]]] = {Trade: stored, Correction: corrected}
+    values = records_before(settings, topics.trades, _ends(settings, topics.trades))
+    taken = [record for record in values if not isinstance(record, Heartbeat)]
+    missing = sum(_key_of(record) not in homes.get(type(record), set()) for record in taken)
+    return missing - len(_buried(settings, topics))
+
+
+def _buried(settings: Settings, topics: Topics) -> set[tuple[bytes, bytes]]:
+    """Find the places in the topic of trades whose values are dead letters."""
+    places: set[tuple[bytes, bytes]] = set()
+    for message in messages_before(settings, topics.dead_letters, _ends(settings, topics.dead_letters)):
+        headers = dict(message.headers() or ())
+        if headers.get("topic") == topics.trades.encode():
+            places.add((headers["partition"], headers["offset"]))
+    return places
+
+
+def _identity(row: Any) -> tuple[str, int, int]:
+    return (row.symbol, row.ts, row.event_id)
+
+
+def _key_of(record: Any) -> tuple[str, int, int]:
+    return (record.symbol, record.ts_ns, record.event_id)
+
+
+def _ends(settings: Settings, topic: str) -> dict[int, int]:
+    with closing(Consumer(_config(settings))) as consumer:
+        return {
+            number: consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=30)[1]
+            for number in range(settings.kafka.partitions)
+        }
+
+
 def records_before(settings: Settings, topic: str, ends: Mapping[int, int]) -> list[Record]:
     """Read the values of each partition from its start to before an offset."""
-    found: list[Record] = []
+    return [decode(message.value()) for message in messages_before(settings, topic, ends)]
+
+
+def messages_before(settings: Settings, topic: str, ends: Mapping[int, int]) -> list[Any]:
+    """Read each partition from its start to before an offset."""
+    found: list[Any] = []
     with closing(Consumer(_config(settings))) as consumer:
         consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in ends])
         missing = {number for number, end in ends.items() if end > 0}
@@ -103,7 +148,7 @@ def records_before(settings: Settings, topic: str, ends: Mapping[int, int]) -> l
                 assert message.error() is None, message.error()
                 number, offset = message.partition(), message.offset()
                 if offset < ends[number]:
-                    found.append(decode(message.value()))
+                    found.append(message)
                 if offset + 1 >= ends[number]:
                     missing.discard(number)
     return found
@@ -125,7 +170,12 @@ def sent_trades(log_dir: Path) -> dict[Sent, dict[str, Any]]:
 
 
 def stored_trades(settings: Settings) -> list[Any]:
-    """Read all rows of the table with the stock driver."""
+    """Read all rows of the table."""
+    return _rows(settings, "SELECT symbol, ts, event_id, tick FROM trades")
+
+
+def _rows(settings: Settings, query: str) -> list[Any]:
+    """Ask with the stock driver."""
     everywhere = ExecutionProfile(load_balancing_policy=RoundRobinPolicy(), request_timeout=60)
     cluster = Cluster(
         [settings.store.hosts],
@@ -135,7 +185,7 @@ def stored_trades(settings: Settings) -> list[Any]:
     )
     try:
         session = cluster.connect(settings.store.keyspace)
-        return list(session.execute("SELECT symbol, ts, event_id, tick FROM trades"))
+        return list(session.execute(query))
     finally:
         cluster.shutdown()
 
@@ -143,12 +193,8 @@ def stored_trades(settings: Settings) -> list[Any]:
 def gap_windows(settings: Settings) -> list[tuple[int, int]]:
     """Read the gap ledger from Kafka; the last word on each gap counts."""
     topic = Topics.of(settings.kafka).for_record(Gap)
-    with closing(Consumer(_config(settings))) as consumer:
-        ends = {
-            number: consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=30)[1]
-            for number in range(settings.kafka.partitions)
-        }
-    gaps = [record for record in records_before(settings, topic, ends) if isinstance(record, Gap)]
+    values = records_before(settings, topic, _ends(settings, topic))
+    gaps = [record for record in values if isinstance(record, Gap)]
     latest = {(gap.feed, gap.channel, gap.from_ns, gap.cause): gap for gap in gaps}
     return [(gap.from_ns, gap.to_ns) for gap in latest.values() if gap.state != "covered"]
 

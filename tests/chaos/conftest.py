@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chaos.checks import compare
+from chaos.checks import Verdict, committed_but_not_stored, compare
 from chaos.report import Report
 from chaos.world import Scenario, ServerPair, World, until
 
@@ -49,17 +49,20 @@ def scenario(
         options = {"rate": chaos_report.rate} | world_options
         world = World(pair, tmp_path, seed=seed, **options)
         begun = time.monotonic()
+        verdict = Verdict(problems=["it did not come to an end"])
         try:
             world.start()
             until(world.is_flowing, "trades are stored")
             yield world
             until(world.is_flowing, "trades are stored again")
+            lost = committed_but_not_stored(world.settings)
             world.settle()
             verdict = compare(world.settings, world.log_dir)
+            verdict.note(lost, "trades were committed before they were stored")
         finally:
             world.close()
             world.revive()
-        chaos_report.add(name, seed, time.monotonic() - begun, world.faults, verdict)
+            chaos_report.add(name, seed, time.monotonic() - begun, world.faults, verdict)
         assert not verdict.problems, f"{name}, seed {seed}: {verdict}"
 
     return run

@@ -27,7 +27,8 @@ _TAIL = """
 *Sent* are the trades that the exchange handed to a connected client, *stored* the rows of the table.
 *Excused* are trades that were sent while capture itself was down or cut off, each inside a window that the
 gap ledger names. Nothing may be stored twice, in another order, with other content, or be missing otherwise;
-every bar equals the one computed from the exchange's log. One scenario is repeated by
+whatever is committed is stored; each value in Kafka is a row, a dead letter or a heartbeat; every bar equals
+the one computed from the exchange's log. One scenario is repeated by
 
 ```bash
 pytest tests/chaos --chaos --chaos-seed N -k NAME

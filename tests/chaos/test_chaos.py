@@ -78,9 +78,10 @@ def test_kafka_is_away_for_a_minute(scenario: Scenario) -> None:
 def test_one_of_two_persists_dies_during_a_rebalance(scenario: Scenario) -> None:
     with scenario("one of two persist processes killed during a rebalance, 5 times") as world:
         for _ in range(5):
-            second = world.add("persist-2", "persist")
+            world.add("persist-2", "persist")
             world.run(world.random.uniform(0.5, 4.0))
-            second.kill()
+            world.kill("persist-2")
+            world.stages.pop("persist-2").kill()
             world.run(world.random.uniform(0.5, 4.0))
             until(world.is_flowing, "trades are stored again")
 

@@ -31,6 +31,8 @@ commitlog_compression:
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerPair]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cassandra, "YAML", cassandra.YAML + COMPRESSED)
+        # Segments are direct buffers then, and no mapped files: up to four of 32 MiB each.
+        patch.setattr(cassandra, "DIRECT_MIB", cassandra.DIRECT_MIB + 128)
         made = ServerPair(tmp_path_factory.mktemp("chaos-servers"))
         made.up()
         yield made

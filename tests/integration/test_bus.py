@@ -13,6 +13,7 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 from fixtures_servers import Servers
+from kafka_proxy import kafka_proxy
 from plain_kafka import plain_partition, read_plainly
 
 from ticktrail.bus import (
@@ -347,6 +348,29 @@ def test_what_was_taken_away_during_a_pause_is_read_when_it_comes_back(
         produce(kafka, topic, [f"v{number}".encode() for number in range(40)])
         first.until(lambda: len(first.values) == 40)
         assert {batch.partition.number for batch in first.batches} == {0, 1}
+
+
+def test_a_member_can_leave_while_kafka_is_away(kafka: KafkaSettings, topic: str) -> None:
+    """librdkafka would wait for ever for the answer to a commit while it leaves."""
+    produce(kafka, topic, [b"a"], key=b"k")
+    refused: list[TicktrailError] = []
+    with kafka_proxy(kafka.bootstrap_servers) as proxy:
+        each = Member(msgspec.structs.replace(kafka, bootstrap_servers=proxy.bootstrap), topic, topic)
+        each.until(lambda: len(each.values) == 1)
+
+        def commit(partitions: Sequence[Partition]) -> None:
+            try:
+                each.consumer.commit({partition: Position(1) for partition in partitions})
+            except Unreachable as error:
+                refused.append(error)
+
+        each.before_revoked = commit
+        proxy.cut()
+        began = time.monotonic()
+        each.consumer.close()
+        assert time.monotonic() - began < DEADLINE_S
+    assert len(refused) == 1
+    assert each.assigned == {}
 
 
 def test_seek_reads_again(kafka: KafkaSettings, topic: str) -> None:

@@ -14,7 +14,7 @@ from ticktrail.config import KafkaSettings
 from ticktrail.errors import ConfigError, Overloaded, SchemaMismatch, TicktrailError, Unreachable
 from ticktrail.telemetry import get_logger
 
-__all__ = ["MESSAGE_BYTES_MAX", "WATCHED", "new_client", "translated"]
+__all__ = ["MESSAGE_BYTES_MAX", "WATCHED", "is_away", "new_client", "translated"]
 
 Client = TypeVar("Client")
 
@@ -166,6 +166,11 @@ def translated(error: KafkaError | KafkaException, address: str) -> TicktrailErr
             address=address,
         )
     return Overloaded(what=f"Kafka at {address} did not carry out the request", why=why, service="Kafka")
+
+
+def is_away(address: str) -> bool:
+    """Tell whether no broker was to be reached when a `WATCHED` client of this process last saw to it."""
+    return address in _away
 
 
 class _Reporter:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka import Consumer as _Consumer
 
-from ticktrail.bus.client import WATCHED, new_client, translated
+from ticktrail.bus.client import WATCHED, is_away, new_client, translated
 from ticktrail.config import KafkaSettings
 from ticktrail.errors import RecordsLost, TicktrailError
 
@@ -37,6 +37,8 @@ _IDLE_ERRORS = {
 _EXPIRED = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}
 _QUEUED_KIB_MAX = 16 * 1024
 _WATERMARK_TIMEOUT_S = 10.0
+# How long the end of a consumer waits for Kafka.
+_LAST_TIMEOUT_S = 5.0
 # Brokers before 4.0 know only the classic protocol. Cooperative, so that partitions come and go one by one
 # there, too.
 _PROTOCOLS: dict[str, dict[str, str]] = {
@@ -118,6 +120,8 @@ class Consumer:
         self._on_revoked = on_revoked
         self._begins: dict[Partition, int] = {}
         self._is_paused = False
+        # Whether Kafka was gone when this was closed.
+        self._is_forsaken = False
         self._batch_ms = batch_ms
         self._join("consumer")
 
@@ -204,6 +208,9 @@ class Consumer:
         """
         if not positions:
             return
+        if self._is_forsaken or is_away(self._address):
+            # librdkafka would wait for the broker: for 45 s, and while it leaves the group for ever.
+            raise translated(KafkaError(KafkaError._ALL_BROKERS_DOWN), self._address)
         offsets = [
             TopicPartition(partition.topic, partition.number, position.offset, metadata=position.state)
             for partition, position in positions.items()
@@ -260,6 +267,10 @@ class Consumer:
 
     def close(self) -> None:
         """Leave the group; `on_revoked` is called for all partitions."""
+        try:
+            self._consumer.list_topics(self._topics[0], timeout=_LAST_TIMEOUT_S)
+        except KafkaException:
+            self._is_forsaken = True  # a last commit says so
         self._consumer.close()
 
     def _lacks_protocol(self, trouble: KafkaError) -> bool:

@@ -84,7 +84,7 @@ class KafkaSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     tls_certificate_file: str = ""
     tls_key_file: str = ""
     retention_hours: Count = 168
-    linger_ms: Milliseconds = 5.0
+    linger_ms: Milliseconds = 1.0
 
     def __post_init__(self) -> None:
         if self.replication_factor == 0:

@@ -6,7 +6,7 @@ sockets, just before it encoded it; that is where all but ``cassandra_acknowledg
 steady stream, whether the pipeline keeps up or not.
 
 ``kafka``
-    Until a consumer has the value, which reads as the stages do, in a group of its own: every trade.
+    Until a consumer has the value that asks for each at once, in a group of its own: every trade.
 ``cassandra_read_back``
     Until a plain Cassandra driver, sharing no code with ticktrail, has read the row: the trades of one symbol
     (some 50 a second), whose newest rows it asks for every 10 ms. Waiting for the next question and the
@@ -70,6 +70,7 @@ _INTERVALS_MAX = 60
 # What was sent last is waited for so long; what comes later counts as not seen.
 _SETTLE_S = 5.0
 _POLL_RECORDS_MAX = 10_000
+_POLL_S = 0.001
 _DECODE_AT = 1_000
 _ACKNOWLEDGED = "ticktrail_persist_event_to_stored_seconds"
 
@@ -279,13 +280,13 @@ def _consume(settings: Settings, stop: threading.Event) -> Seen:
     """Read all trades from Kafka as a stage does, and note when each was there."""
     clock = SystemClock()
     topic = Topics.of(settings.kafka).trades
-    consumer = Consumer(settings.kafka, "latency-reader", [topic], lambda _: None, lambda _: None)
+    consumer = Consumer(settings.kafka, "latency-reader", [topic], lambda _: None, lambda _: None, batch_ms=0)
     parts: list[Seen] = []
     values: list[bytes] = []
     times: list[int] = []
     try:
         while not stop.is_set():
-            for batch in consumer.poll(_POLL_RECORDS_MAX):
+            for batch in consumer.poll(_POLL_RECORDS_MAX, _POLL_S):
                 now_ns = clock.now_ns()
                 values += batch.values
                 times += [now_ns] * len(batch.values)

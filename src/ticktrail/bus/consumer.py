@@ -24,7 +24,7 @@ __all__ = ["Consumer", "Partition", "PartitionBatch", "Position"]
 # librdkafka's default pause between fetches of a full queue (1 s) would be the latency of a busy partition.
 _FETCH_BACKOFF_MS = 5
 # The broker answers at once when it has so much.
-_FETCH_BYTES_MIN = 64 * 1024
+_BATCH_BYTES = 64 * 1024
 _POLL_TIMEOUT_S_MAX = 0.005
 _COMMITTED_TIMEOUT_S = 30.0
 # librdkafka goes on by itself after these: it reconnects, or joins the group again.
@@ -99,7 +99,7 @@ class Consumer:
         Called inside `poll` before partitions go to another member; may commit.
     batch_ms
         How long the broker gathers values before it answers: an answer per few values, hundreds of times a
-        second, would cost it and the reader more than the values themselves.
+        second, would cost it and the reader more than the values themselves. 0: each comes at once.
     """
 
     def __init__(
@@ -122,7 +122,8 @@ class Consumer:
         self._is_paused = False
         # Whether Kafka was gone when this was closed.
         self._is_forsaken = False
-        self._batch_ms = batch_ms
+        gathering = {"fetch.wait.max.ms": batch_ms, "fetch.min.bytes": _BATCH_BYTES}
+        self._gathering = gathering if batch_ms else {}
         self._join("consumer")
 
     def _join(self, protocol: str) -> None:
@@ -138,8 +139,7 @@ class Consumer:
                 "enable.auto.offset.store": False,
                 "auto.offset.reset": "error",
                 "fetch.queue.backoff.ms": _FETCH_BACKOFF_MS,
-                "fetch.wait.max.ms": self._batch_ms,
-                "fetch.min.bytes": _FETCH_BYTES_MIN,
+                **self._gathering,
                 "queued.max.messages.kbytes": _QUEUED_KIB_MAX,
             },
         )

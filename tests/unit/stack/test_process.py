@@ -51,10 +51,10 @@ def test_spawned_process_has_a_session_of_its_own_and_a_clean_environment(data_d
 
 
 def test_spawned_process_wakes_lazily_and_its_starter_does_not(data_dir: Path) -> None:
-    own_ns = Path("/proc/thread-self/timerslack_ns").read_text()
+    own_ns = Path("/proc/self/timerslack_ns").read_text()
     start_script(data_dir, f"cat /proc/$$/timerslack_ns; {PATIENT}")
     wait_until(lambda: (data_dir / "out").read_text() == "1000000\n")
-    assert Path("/proc/thread-self/timerslack_ns").read_text() == own_ns
+    assert Path("/proc/self/timerslack_ns").read_text() == own_ns
 
 
 def test_own_processes_are_found_by_their_mark(data_dir: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +60,14 @@ def new_settings(servers: Servers, data_dir: Path) -> Settings:
     )
 
 
+def prepared(settings: Settings) -> Settings:
+    """Make the topics and tables of an installation; gives the same settings."""
+    ensure_topics(settings.kafka)
+    with closing(connect(settings.store)) as session:
+        migrate(session)
+    return settings
+
+
 def flags_of(settings: Settings) -> list[str]:
     """Say these settings as flags of the command line."""
     keys = (
@@ -82,12 +91,7 @@ def flags_of(settings: Settings) -> list[str]:
 @pytest.fixture(scope="module")
 def installation(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Give settings of an installation for one test module; topics and tables exist."""
-    settings = new_settings(servers, tmp_path_factory.mktemp("installation"))
-    ensure_topics(settings.kafka)
-    session = connect(settings.store)
-    migrate(session)
-    session.close()
-    return settings
+    return prepared(new_settings(servers, tmp_path_factory.mktemp("installation")))
 
 
 @pytest.fixture(scope="module")

@@ -18,14 +18,13 @@ from pathlib import Path
 from random import Random
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
-from fixtures_servers import Servers, flags_of, new_settings
+from fixtures_servers import Servers, flags_of, new_settings, prepared
 
-from ticktrail.bus import Topics, ensure_topics, uncommitted
+from ticktrail.bus import Topics, uncommitted
 from ticktrail.clock import NS_PER_SECOND, SystemClock
 from ticktrail.config import Settings, StackSettings
 from ticktrail.errors import TicktrailError, Transient
 from ticktrail.stack import Stack
-from ticktrail.store import connect, migrate
 from ticktrail.telemetry import Health, Reading, read_snapshots, run_dir
 
 # Runs a scenario by its name: a context manager that gives the world.
@@ -189,10 +188,7 @@ class World:
 
     def start(self) -> None:
         """Start all stages, and the market last."""
-        ensure_topics(self.settings.kafka)
-        session = connect(self.settings.store)
-        migrate(session)
-        session.close()
+        prepared(self.settings)
         for name in ("persist", "bars"):
             self.add(name, name)
         url = self._start_exchange()

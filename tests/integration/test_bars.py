@@ -21,12 +21,12 @@ from bars_oracle import NEW_YORK, Key, Sums, amended, bars_from, difference, key
 from cassandra.cluster import Cluster, Session
 from confluent_kafka import OFFSET_END, TopicPartition
 from confluent_kafka.admin import AdminClient
-from fixtures_servers import Servers, flags_of, new_settings
+from fixtures_servers import Servers, flags_of, new_settings, prepared
 from persist_kit import DEADLINE_S, until
 from plain_kafka import read_plainly
 
 from ticktrail.bars.window import is_emptied
-from ticktrail.bus import GroupPositions, Partition, Producer, Topics, ensure_topics, message_key, uncommitted
+from ticktrail.bus import GroupPositions, Partition, Producer, Topics, message_key, uncommitted
 from ticktrail.clock import SystemClock
 from ticktrail.codec import decode, encode_record
 from ticktrail.config import Settings
@@ -48,12 +48,7 @@ TICKTRAIL = [sys.executable, "-m", "ticktrail"]
 @pytest.fixture
 def settings(servers: Servers, tmp_path: Path) -> Settings:
     """Give an installation for one test."""
-    made = new_settings(servers, tmp_path)
-    ensure_topics(made.kafka)
-    session = connect(made.store)
-    migrate(session)
-    session.close()
-    return made
+    return prepared(new_settings(servers, tmp_path))
 
 
 @pytest.fixture

@@ -9,16 +9,15 @@ from unittest import mock
 
 import pytest
 from confluent_kafka.admin import AdminClient
-from fixtures_servers import Servers, new_settings
+from fixtures_servers import Servers, new_settings, prepared
 from persist_kit import identities, is_committed, persisting, send, stored, trades, until
 
-from ticktrail.bus import ensure_topics
 from ticktrail.clock import SystemClock
 from ticktrail.config import Settings, StackSettings
 from ticktrail.stack import Stack, start
 from ticktrail.stack.kafka import format_flags
 from ticktrail.stack.server import Layout
-from ticktrail.store import connect, migrate
+from ticktrail.store import connect
 from ticktrail.telemetry import isolated_registry
 
 pytestmark = pytest.mark.servers
@@ -33,11 +32,8 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
 
     stack = Stack(StackSettings(data_dir=str(tmp_path)), SystemClock())
     with mock.patch.object(start, "format_flags", without_feature), stack.bound() as at:
-        made = new_settings(Servers(at.kafka_bootstrap, at.cassandra_host, at.cassandra_port), tmp_path)
-        ensure_topics(made.kafka)
-        with closing(connect(made.store)) as session:
-            migrate(session)
-        yield made
+        servers = Servers(at.kafka_bootstrap, at.cassandra_host, at.cassandra_port)
+        yield prepared(new_settings(servers, tmp_path))
 
 
 def test_members_share_the_work_there_too(settings: Settings) -> None:

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures_servers import Servers, flags_of, new_settings
+from fixtures_servers import Servers, flags_of, new_settings, prepared
 from persist_kit import DEADLINE_S, identities, is_committed, persisting, stored, trades, until
 from plain_kafka import read_plainly
 
-from ticktrail.bus import Producer, Topics, ensure_topics
+from ticktrail.bus import Producer, Topics
 from ticktrail.clock import SystemClock
 from ticktrail.codec import encode_columns
 from ticktrail.config import Settings
-from ticktrail.store import connect, migrate
+from ticktrail.store import connect
 
 pytestmark = pytest.mark.servers
 
@@ -30,12 +30,7 @@ TRADE = {
 
 @pytest.fixture
 def settings(servers: Servers, tmp_path: Path) -> Settings:
-    made = new_settings(servers, tmp_path)
-    ensure_topics(made.kafka)
-    session = connect(made.store)
-    migrate(session)
-    session.close()
-    return made
+    return prepared(new_settings(servers, tmp_path))
 
 
 def replay(settings: Settings) -> dict[str, Any]:

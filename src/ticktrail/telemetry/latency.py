@@ -118,7 +118,8 @@ class LatencyHistogram:
         Returns
         -------
         Nanoseconds, within 3.2 % (below 1 µs: within 0.5 µs) of the observation of rank ``ceil(q n)``;
-        0 where that one is negative; NaN while nothing was observed.
+        0 where that one is negative; the greatest of all where that one is above 71 minutes; NaN while
+        nothing was observed.
         """
         if not 0 <= q <= 1:
             raise ValueError(f"a quantile lies between 0 and 1, got {q}")

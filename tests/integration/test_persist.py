@@ -42,6 +42,7 @@ from ticktrail.bus import Producer, Topics, ensure_topics, uncommitted
 from ticktrail.clock import SystemClock
 from ticktrail.codec import decode, encode_columns, encode_record
 from ticktrail.config import Settings
+from ticktrail.errors import SchemaMismatch
 from ticktrail.model import (
     Bar,
     Correction,
@@ -224,6 +225,36 @@ def test_a_stop_while_the_store_is_away_commits_nothing_of_what_is_open(
     with persisting(settings):
         until(lambda: is_committed(settings), "the others are committed")
     assert set(stored(plain)) == identities(trades(0, 1_000))
+
+
+@pytest.mark.parametrize(
+    ("broken", "mended"),
+    [
+        ("DROP TABLE trades", ""),  # persist's own start makes it anew
+        ("ALTER TABLE trades RENAME ts TO at", "ALTER TABLE trades RENAME at TO ts"),
+    ],
+)
+def test_a_broken_schema_ends_it_and_mended_it_goes_on_where_it_stood(
+    settings: Settings, plain: Session, broken: str, mended: str
+) -> None:
+    def break_it() -> None:
+        with isolated_registry(), persisting(settings):
+            send(settings, trades(0, 500))
+            until(lambda: is_committed(settings), "the first are committed")
+            plain.execute(broken)
+            send(settings, trades(500, 500))
+            until(lambda: metrics.ABANDONED.labels().value > 0, "it has ended")
+
+    with pytest.raises(SchemaMismatch) as told:
+        break_it()
+    assert "trades" in str(told.value)
+    assert told.value.next_step
+    assert uncommitted(settings.kafka, settings.persist.group, [Topics.of(settings.kafka).trades]) == 500
+    if mended:
+        plain.execute(mended)
+    with persisting(settings):
+        until(lambda: is_committed(settings), "the others are committed")
+    assert identities(trades(500, 500)) <= set(stored(plain))
 
 
 def test_what_kafka_deleted_becomes_a_gap_row_and_the_rest_is_stored(

@@ -54,6 +54,16 @@ def test_a_migration_that_was_cut_short_is_finished(empty: StoreSession) -> None
     assert empty.execute("SELECT * FROM latest") == []
 
 
+def test_a_table_that_was_dropped_is_made_again_and_the_others_keep_their_rows(empty: StoreSession) -> None:
+    migrate(empty)
+    put(Writer(empty, 4), TRADES, trades(2))
+    empty.execute("DROP TABLE latest")
+    assert migrate(empty) == SCHEMA_VERSION
+    assert empty.execute("SELECT * FROM latest") == []
+    assert len(empty.execute("SELECT * FROM trades")) == 2
+    assert migrate(empty) == 0
+
+
 def test_a_newer_schema_is_left_alone(empty: StoreSession) -> None:
     migrate(empty)
     empty.execute("UPDATE schema_version SET version = 999 WHERE id = 0")

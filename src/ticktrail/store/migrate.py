@@ -1,6 +1,7 @@
 """Brings the keyspace to this version: ``schema/NNN_name.cql`` in order, each once.
 
-Every statement may be repeated, so a migration that was cut short is simply run again.
+Every statement may be repeated, so a migration that was cut short is simply run again; and all of them are
+where a table is gone.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from importlib import resources
 
 from ticktrail.errors import SchemaMismatch
 from ticktrail.store.session import StoreSession
+from ticktrail.telemetry import get_logger
 
 __all__ = ["SCHEMA_VERSION", "migrate", "slot_minutes"]
 
@@ -21,7 +23,14 @@ _FILES = sorted(
     ),
     key=lambda file: file.name,
 )
+_TABLES = {
+    name
+    for file in _FILES
+    for name in re.findall(r"(?m)^CREATE TABLE IF NOT EXISTS (\w+)", file.read_text(encoding="utf-8"))
+}
 SCHEMA_VERSION = int(_FILES[-1].name.split("_")[0])
+
+_log = get_logger("store")
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,47}")
 
@@ -57,6 +66,9 @@ def migrate(session: StoreSession) -> int:
             why=f"it has schema version {found}, this program knows {SCHEMA_VERSION}",
             next_step="Upgrade ticktrail, or choose another keyspace with TICKTRAIL_STORE__KEYSPACE.",
         )
+    if found and (gone := sorted(_TABLES - _tables(session))):
+        _log.warning("store.tables_gone", keyspace=settings.keyspace, tables=",".join(gone))
+        found = 0
     run = 0
     for file in _FILES:
         version = int(file.name.split("_")[0])
@@ -67,6 +79,11 @@ def migrate(session: StoreSession) -> int:
         session.execute("INSERT INTO schema_version (id, version) VALUES (0, %s)", (version,))
         run += 1
     return run
+
+
+def _tables(session: StoreSession) -> set[str]:
+    query = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = %s"
+    return {row.table_name for row in session.execute(query, (session.settings.keyspace,))}
 
 
 def slot_minutes(session: StoreSession) -> dict[str, int]:

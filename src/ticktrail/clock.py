@@ -72,8 +72,16 @@ class Backoff:
         self._random = random or Random()  # noqa: S311  (no secret depends on it)
         self.tries = 0
 
-    def next_s(self) -> float:
-        """Give the next delay in seconds: at least a tenth of its bound, so that none is a busy loop."""
+    def next_s(self, lasted_s: float = 0.0) -> float:
+        """Give the next delay in seconds: at least a tenth of its bound, so that none is a busy loop.
+
+        Parameters
+        ----------
+        lasted_s
+            How long all went well since the last delay; for as long as the cap, it was a success.
+        """
+        if lasted_s >= self._cap_s:
+            self.reset()
         bound_s = min(self._cap_s, self._first_s * 2.0 ** min(self.tries, 63))
         self.tries += 1
         return self._random.uniform(bound_s / 10, bound_s)

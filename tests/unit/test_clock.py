@@ -7,9 +7,10 @@ import asyncio
 import threading
 import time
 from pathlib import Path
+from random import Random
 
 import ticktrail
-from ticktrail.clock import NS_PER_MS, NS_PER_SECOND, NS_PER_US, SystemClock
+from ticktrail.clock import NS_PER_MS, NS_PER_SECOND, NS_PER_US, Backoff, SystemClock
 
 _SOURCES = Path(ticktrail.__file__).parent
 _FORBIDDEN = {
@@ -81,3 +82,14 @@ def test_nobody_but_config_reads_the_environment() -> None:
     assert [
         found for found in attributes() if found[2] in forbidden and not found[0].startswith("config/")
     ] == []
+
+
+def test_delays_double_up_to_the_cap_and_begin_anew_after_a_success() -> None:
+    backoff = Backoff(0.1, 1.0, Random(7))
+    for bound_s in (0.1, 0.2, 0.4, 0.8, 1.0, 1.0):
+        assert bound_s / 10 <= backoff.next_s() <= bound_s
+    assert 0.1 <= backoff.next_s(lasted_s=0.99) <= 1.0
+    assert 0.01 <= backoff.next_s(lasted_s=1.0) <= 0.1
+    assert 0.02 <= backoff.next_s() <= 0.2
+    backoff.reset()
+    assert 0.01 <= backoff.next_s() <= 0.1

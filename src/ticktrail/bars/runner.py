@@ -133,11 +133,12 @@ class BarRunner:
         positions = GroupPositions(self._settings.kafka, self._settings.persist.group)
         with closing(PersistWatch(positions, self._clock)) as self._watch:
             while not self._stop.is_set():
+                begun_ns = self._clock.monotonic_ns()
                 try:
                     self._run_as_member()
                 except Transient as error:
                     # What was closed and not acknowledged is built again, from the last commit on.
-                    delay_s = backoff.next_s()
+                    delay_s = backoff.next_s((self._clock.monotonic_ns() - begun_ns) / NS_PER_SECOND)
                     _log.warning("bars.restarted", error=str(error), delay_s=round(delay_s, 2))
                     self._clock.wait(self._stop, delay_s)
 

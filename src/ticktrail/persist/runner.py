@@ -107,12 +107,13 @@ class Persist:
         """
         backoff = Backoff(*_BACKOFF_S)
         while not self._stop.is_set():
+            begun_ns = self._clock.monotonic_ns()
             try:
                 self._run_as_member()
             except Transient as error:
                 # A restarted store, or trouble with Kafka that its client does not mend by itself: go back to
                 # what is committed.
-                delay_s = backoff.next_s()
+                delay_s = backoff.next_s((self._clock.monotonic_ns() - begun_ns) / NS_PER_SECOND)
                 _log.warning("persist.restarted", error=str(error), delay_s=round(delay_s, 2))
                 self._clock.wait(self._stop, delay_s)
                 self._begin_anew()

@@ -5,8 +5,9 @@ offsets of its trades are committed; and so is every rebuild that a late trade, 
 correction calls for, before its offset is. After a crash, also of the store, the same bars are built again
 with the same content: in the store they replace themselves, in Kafka they may stand twice.
 
-Rebuilds read the store, and wait until persist has committed what they need. They take a fifth of the time at
-most, so that bars close in time whatever else is to be done; meanwhile many reasons become one rebuild.
+Rebuilds read the store, and wait until persist has committed what they need. They take a third of the time at
+most, and a fifth where reading is behind, so that bars close in time whatever else is to be done; meanwhile
+many reasons become one rebuild.
 Should too much wait nevertheless, nothing more is taken from Kafka until there is less.
 """
 
@@ -61,9 +62,10 @@ _PROOF_LOOK_S = 0.05
 # Bars close a second late anyway: fewer, fuller polls spare the processor.
 _POLL_TIMEOUT_S = 0.02
 
-# Rebuilds in one go; then others have their turn for as much longer as this was.
+# Rebuilds in one go; where reading is behind, it then has its turn for as much longer as this was.
 _REBUILD_NS = 100 * NS_PER_MS
 _REBUILD_REST = 4
+_BEHIND_S = 0.5
 # What a rebuild has read is trusted for so long only: while this process was stopped, another one may have
 # taken the partition over and written the same bars.
 _REBUILD_AGE_NS_MAX = 30 * NS_PER_SECOND
@@ -246,8 +248,8 @@ class BarRunner:
         else:
             self._backoff.reset()
             took_ns = self._clock.monotonic_ns() - started_ns
-            is_idle = self._is_paused or not any(lag.values())
-            self._next_rebuild_ns = started_ns + took_ns * (1 if is_idle else 1 + _REBUILD_REST)
+            has_time = self._is_paused or self._lag_age_s(lag) < _BEHIND_S
+            self._next_rebuild_ns = started_ns + took_ns * (1 if has_time else 1 + _REBUILD_REST)
 
     def _in_turn(self, dirty: dict[Partition, PartitionBars]) -> list[tuple[Partition, PartitionBars]]:
         """Begin with another partition each time, as there may not be time for all."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from chaos.world import Scenario, ServerPair, World, until
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(1_800)]
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(3_600)]
 
 SERVERS = ("kafka", "cassandra")
 STAGES = ("capture", "persist", "bars")

@@ -18,7 +18,7 @@ from chaos.world import Scenario, ServerPair, World, until
 
 from ticktrail.stack import cassandra
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(1_800)]
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(3_600)]
 
 UNSAFE = Path(__file__).with_name("unsafe.py")
 COMPRESSED = """

@@ -101,3 +101,16 @@ def store_session(installation: Settings) -> Iterator[StoreSession]:
     migrate(session)
     yield session
     session.close()
+
+
+@pytest.fixture(scope="module")
+def kafka(installation: Settings) -> KafkaSettings:
+    return installation.kafka
+
+
+@pytest.fixture
+def topic(kafka: KafkaSettings) -> str:
+    """Make a topic for one test."""
+    name = f"{kafka.topic_prefix}.{uuid.uuid4().hex[:8]}"
+    ensure_topics(kafka, [name])
+    return name

@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from itertools import islice
 
 import msgspec
 import pytest
-from confluent_kafka import TopicPartition
+from bus_kit import DEADLINE_S, produce
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 from fixtures_servers import Servers
-from kafka_proxy import kafka_proxy
 from plain_kafka import plain_partition, read_plainly
 
 from ticktrail.bus import (
     MESSAGE_BYTES_MAX,
-    Consumer,
     LiveProducer,
-    Partition,
-    PartitionBatch,
-    Position,
     Producer,
     Receipt,
     Tail,
@@ -33,76 +26,12 @@ from ticktrail.bus import (
     partition_of,
 )
 from ticktrail.clock import SystemClock
-from ticktrail.config import KafkaSettings, Settings
-from ticktrail.errors import ConfigError, RecordsLost, SchemaMismatch, TicktrailError, Unreachable
+from ticktrail.config import KafkaSettings
+from ticktrail.errors import ConfigError, SchemaMismatch, TicktrailError, Unreachable
 
 pytestmark = pytest.mark.servers
 
-DEADLINE_S = 30.0
 AWAY = KafkaSettings(bootstrap_servers="127.0.0.1:1")
-
-
-@pytest.fixture(scope="module")
-def kafka(installation: Settings) -> KafkaSettings:
-    return installation.kafka
-
-
-@pytest.fixture
-def topic(kafka: KafkaSettings) -> str:
-    """Make a topic for one test."""
-    name = f"{kafka.topic_prefix}.{uuid.uuid4().hex[:8]}"
-    ensure_topics(kafka, [name])
-    return name
-
-
-class Member:
-    """A consumer that keeps everything it got and was told."""
-
-    def __init__(self, kafka: KafkaSettings, group: str, topic: str) -> None:
-        self.assigned: dict[Partition, Position] = {}
-        self.revoked: list[Partition] = []
-        self.batches: list[PartitionBatch] = []
-        self.before_revoked: Callable[[Sequence[Partition]], None] = lambda partitions: None
-        self.consumer = Consumer(kafka, group, [topic], self._assigned, self._revoked)
-
-    def _assigned(self, positions: Mapping[Partition, Position]) -> None:
-        self.assigned |= positions
-
-    def _revoked(self, partitions: Sequence[Partition]) -> None:
-        self.before_revoked(partitions)
-        self.revoked += partitions
-        for partition in partitions:
-            del self.assigned[partition]
-
-    @property
-    def values(self) -> list[bytes]:
-        return [value for batch in self.batches for value in batch.values]
-
-    def poll(self) -> None:
-        self.batches += self.consumer.poll(1_000, 0.02)
-
-    def until(self, condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + DEADLINE_S
-        while not condition():
-            assert time.monotonic() < deadline, "it did not come to that in time"
-            self.poll()
-
-
-@contextmanager
-def member(kafka: KafkaSettings, group: str, topic: str) -> Iterator[Member]:
-    made = Member(kafka, group, topic)
-    try:
-        yield made
-    finally:
-        made.consumer.close()
-
-
-def produce(kafka: KafkaSettings, topic: str, values: Sequence[bytes], key: bytes | None = None) -> None:
-    producer = Producer(kafka, SystemClock())
-    keys = [key or value for value in values]
-    producer.send(topic, keys, values)
-    producer.flush(DEADLINE_S)
-    assert producer.queued == 0
 
 
 # --- topics ------------------------------------------------------------------------------------------
@@ -240,215 +169,6 @@ def test_a_value_that_was_refused_is_told_once(kafka: KafkaSettings) -> None:
         producer.flush(DEADLINE_S)
     producer.send_to_partition(topics.trades, 0, b"small")
     producer.flush(DEADLINE_S)
-
-
-# --- consumer ----------------------------------------------------------------------------------------
-
-
-def test_a_new_group_reads_from_the_start_with_all_that_belongs_to_a_value(
-    kafka: KafkaSettings, topic: str
-) -> None:
-    begin_ms = time.time_ns() // 1_000_000
-    values = [f"v{number}".encode() for number in range(100)]
-    produce(kafka, topic, values)
-    with member(kafka, topic, topic) as each:
-        each.until(lambda: len(each.values) == 100)
-        assert sorted(each.values) == sorted(values)
-        assert set(each.assigned) == {Partition(topic, 0), Partition(topic, 1)}
-        offsets: dict[Partition, list[int]] = {}
-        for batch in each.batches:
-            assert batch.keys == batch.values
-            offsets.setdefault(batch.partition, []).extend(batch.offsets.tolist())
-            assert (abs(batch.append_ts_ms - begin_ms) < 600_000).all()
-        assert all(found == list(range(len(found))) for found in offsets.values())
-        assert each.consumer.lag() == dict.fromkeys(each.assigned, 0)
-
-
-def test_lag_counts_what_is_not_taken(kafka: KafkaSettings, topic: str) -> None:
-    produce(kafka, topic, [b"x"] * 10, key=b"k")
-    where = Partition(topic, partition_of(b"k", 2))
-    taken: list[PartitionBatch] = []
-    with member(kafka, topic, topic) as each:
-        deadline = time.monotonic() + DEADLINE_S
-        while not taken and time.monotonic() < deadline:
-            taken = each.consumer.poll(4, 0.05)
-        assert each.consumer.lag()[where] == 10 - len(taken[0].values)
-
-
-def test_positions_come_back_with_their_state(kafka: KafkaSettings, topic: str) -> None:
-    produce(kafka, topic, [f"v{number}".encode() for number in range(100)])
-    state = '{"bars": "ü"}' * 50
-    with member(kafka, topic, topic) as each:
-        each.until(lambda: len(each.values) == 100)
-        positions = {Partition(topic, 0): Position(3, state), Partition(topic, 1): Position(1)}
-        each.consumer.commit(positions)
-    with member(kafka, topic, topic) as each:
-        each.until(lambda: len(each.values) == 96)
-        assert each.assigned == positions
-        assert {batch.partition: int(batch.offsets[0]) for batch in reversed(each.batches)} == {
-            Partition(topic, 0): 3,
-            Partition(topic, 1): 1,
-        }
-
-
-def test_nothing_is_committed_by_itself(kafka: KafkaSettings, topic: str) -> None:
-    produce(kafka, topic, [b"a", b"b", b"c"])
-    for _ in range(2):
-        with member(kafka, topic, topic) as each:
-            each.until(lambda: len(each.values) == 3)
-
-
-def test_a_pause_loses_and_repeats_nothing(kafka: KafkaSettings, topic: str) -> None:
-    values = [str(number).encode() for number in range(3_000)]
-    produce(kafka, topic, values, key=b"k")
-    with member(kafka, topic, topic) as each:
-        deadline = time.monotonic() + DEADLINE_S
-        while len(each.values) < 100:
-            assert time.monotonic() < deadline
-            each.batches += each.consumer.poll(50, 0.02)
-        each.consumer.pause()
-        held = len(each.values)
-        for _ in range(20):
-            assert each.consumer.poll(1_000, 0.01) == []
-        produce(kafka, topic, [b"late"], key=b"k")
-        each.consumer.pause()
-        each.consumer.resume()
-        each.until(lambda: len(each.values) == 3_001)
-        each.poll()
-        assert held < 3_000
-        assert each.values == [*values, b"late"]
-
-
-def test_partitions_that_come_during_a_pause_wait_too(kafka: KafkaSettings, topic: str) -> None:
-    produce(kafka, topic, [b"a", b"b"])
-    with member(kafka, topic, topic) as each:
-        each.consumer.pause()
-        each.until(lambda: len(each.assigned) == 2)
-        for _ in range(20):
-            each.poll()
-        assert each.values == []
-        each.consumer.resume()
-        each.until(lambda: len(each.values) == 2)
-
-
-def test_what_was_taken_away_during_a_pause_is_read_when_it_comes_back(
-    kafka: KafkaSettings, topic: str
-) -> None:
-    with member(kafka, topic, topic) as first:
-        first.until(lambda: len(first.assigned) == 2)
-        first.consumer.pause()
-        with member(kafka, topic, topic) as second:
-            deadline = time.monotonic() + DEADLINE_S
-            while not (len(first.assigned) == len(second.assigned) == 1):
-                assert time.monotonic() < deadline
-                first.poll()
-                second.poll()
-            first.consumer.resume()  # only what it still has
-        first.until(lambda: len(first.assigned) == 2)
-        produce(kafka, topic, [f"v{number}".encode() for number in range(40)])
-        first.until(lambda: len(first.values) == 40)
-        assert {batch.partition.number for batch in first.batches} == {0, 1}
-
-
-def test_a_member_can_leave_while_kafka_is_away(kafka: KafkaSettings, topic: str) -> None:
-    """librdkafka would wait for ever for the answer to a commit while it leaves."""
-    produce(kafka, topic, [b"a"], key=b"k")
-    refused: list[TicktrailError] = []
-    with kafka_proxy(kafka.bootstrap_servers) as proxy:
-        each = Member(msgspec.structs.replace(kafka, bootstrap_servers=proxy.bootstrap), topic, topic)
-        each.until(lambda: len(each.values) == 1)
-
-        def commit(partitions: Sequence[Partition]) -> None:
-            try:
-                each.consumer.commit({partition: Position(1) for partition in partitions})
-            except Unreachable as error:
-                refused.append(error)
-
-        each.before_revoked = commit
-        proxy.cut()
-        began = time.monotonic()
-        each.consumer.close()
-        assert time.monotonic() - began < DEADLINE_S
-    assert len(refused) == 1
-    assert each.assigned == {}
-
-
-def test_seek_reads_again(kafka: KafkaSettings, topic: str) -> None:
-    produce(kafka, topic, [b"a", b"b", b"c"], key=b"k")
-    with member(kafka, topic, topic) as each:
-        each.until(lambda: len(each.values) == 3)
-        each.consumer.seek(Partition(topic, partition_of(b"k", 2)), 1)
-        each.until(lambda: len(each.values) == 5)
-        assert each.values == [b"a", b"b", b"c", b"b", b"c"]
-
-
-def test_a_position_that_the_log_no_longer_has_is_an_error(
-    servers: Servers, kafka: KafkaSettings, topic: str
-) -> None:
-    produce(kafka, topic, [b"x"] * 10, key=b"k")
-    number = partition_of(b"k", 2)
-    with member(kafka, topic, topic) as each:
-        each.until(lambda: len(each.values) == 10)
-        each.consumer.commit({Partition(topic, number): Position(5)})
-    client = AdminClient({"bootstrap.servers": servers.kafka})
-    (deleted,) = client.delete_records([TopicPartition(topic, number, 8)]).values()
-    assert deleted.result().low_watermark == 8
-    with (
-        member(kafka, topic, topic) as each,
-        pytest.raises(RecordsLost, match=r"no longer has.*kafka\.retention_hours.*persist\.group"),
-    ):
-        each.until(lambda: False)
-    # Another group goes on with what is left.
-    with member(kafka, f"{topic}-2", topic) as each:
-        each.until(lambda: len(each.values) == 2)
-
-
-def test_two_members_share_and_hand_over(kafka: KafkaSettings, topic: str) -> None:
-    with member(kafka, topic, topic) as first:
-        first.until(lambda: len(first.assigned) == 2)
-        committed: list[Partition] = []
-
-        def commit(partitions: Sequence[Partition]) -> None:
-            first.consumer.commit({partition: Position(0, "handed over") for partition in partitions})
-            committed.extend(partitions)
-
-        first.before_revoked = commit
-        with member(kafka, topic, topic) as second:
-            deadline = time.monotonic() + DEADLINE_S
-            while not (len(first.assigned) == len(second.assigned) == 1):
-                assert time.monotonic() < deadline
-                first.poll()
-                second.poll()
-            assert first.assigned.keys() | second.assigned.keys() == {
-                Partition(topic, 0),
-                Partition(topic, 1),
-            }
-            assert first.revoked == committed == list(second.assigned)
-            assert list(second.assigned.values()) == [Position(0, "handed over")]
-            produce(kafka, topic, [f"v{number}".encode() for number in range(40)])
-            while len(first.values) + len(second.values) < 40:
-                assert time.monotonic() < deadline
-                first.poll()
-                second.poll()
-            assert {batch.partition for batch in first.batches} == set(first.assigned)
-            assert {batch.partition for batch in second.batches} == set(second.assigned)
-        first.until(lambda: len(first.assigned) == 2)
-
-
-def test_errors_of_callbacks_are_not_swallowed(kafka: KafkaSettings, topic: str) -> None:
-    def fail(positions: Mapping[Partition, Position]) -> None:
-        raise LookupError(f"{len(positions)} partitions")
-
-    consumer = Consumer(kafka, topic, [topic], fail, lambda partitions: None)
-
-    def poll() -> None:
-        deadline = time.monotonic() + DEADLINE_S
-        while time.monotonic() < deadline:
-            consumer.poll(10, 0.02)
-
-    with pytest.raises(LookupError, match="2 partitions"):
-        poll()
-    consumer.close()
 
 
 # --- tail --------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ steady stream, whether the pipeline keeps up or not.
     Until a plain Cassandra driver, sharing no code with ticktrail, has read the row: the trades of one symbol
     (some 50 a second), whose newest rows it asks for every 10 ms. Waiting for the next question and the
     question itself are part of it, so rows are readable up to some 10 ms before. It does so in bursts, one
-    second's trades out of ten, since asking takes a third of a core.
+    second's trades out of ten, since asking takes processor time from what is measured.
 ``cassandra_acknowledged``
     Until persist has Cassandra's acknowledgement, after which a row can be read: every trade, by persist's
     own histogram (within 3.2 %). It begins when the trade fell due, which is up to one step of the exchange
@@ -277,7 +277,7 @@ def _acknowledged(settings: Settings) -> LatencyHistogram:
 
 
 def _consume(settings: Settings, stop: threading.Event) -> Seen:
-    """Read all trades from Kafka as a stage does, and note when each was there."""
+    """Read all trades from Kafka, each at once, and note when it was there."""
     clock = SystemClock()
     topic = Topics.of(settings.kafka).trades
     consumer = Consumer(settings.kafka, "latency-reader", [topic], lambda _: None, lambda _: None, batch_ms=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,8 +88,8 @@ def committed_but_not_stored(settings: Settings) -> int:
         partitions = [TopicPartition(topic, number) for number in range(settings.kafka.partitions)]
         ends = {each.partition: each.offset for each in consumer.committed(partitions, timeout=30)}
     stored = {_identity(row) for row in stored_trades(settings)}
-    committed = [record for record in records_before(settings, topic, ends) if isinstance(record, Trade)]
-    return sum((trade.symbol, trade.ts_ns, trade.event_id) not in stored for trade in committed)
+    values = records_before(settings, topic, ends)
+    return sum(_key_of(record) not in stored for record in values if isinstance(record, Trade))
 
 
 def _unaccounted(settings: Settings, rows: list[Any]) -> int:
@@ -99,7 +99,7 @@ def _unaccounted(settings: Settings, rows: list[Any]) -> int:
     corrected = {_identity(row) for row in _rows(settings, "SELECT symbol, ts, event_id FROM corrections")}
     homes: dict[type[Record], set[tuple[str, int, int]]] = {Trade: stored, Correction: corrected}
     values = records_before(settings, topics.trades, _ends(settings, topics.trades))
-    taken = [record for record in values if not isinstance(record, Heartbeat)]
+    taken = (record for record in values if not isinstance(record, Heartbeat))
     missing = sum(_key_of(record) not in homes.get(type(record), set()) for record in taken)
     return missing - len(_buried(settings, topics))
 
@@ -130,14 +130,13 @@ def _ends(settings: Settings, topic: str) -> dict[int, int]:
         }
 
 
-def records_before(settings: Settings, topic: str, ends: Mapping[int, int]) -> list[Record]:
+def records_before(settings: Settings, topic: str, ends: Mapping[int, int]) -> Iterator[Record]:
     """Read the values of each partition from its start to before an offset."""
-    return [decode(message.value()) for message in messages_before(settings, topic, ends)]
+    return (decode(message.value()) for message in messages_before(settings, topic, ends))
 
 
-def messages_before(settings: Settings, topic: str, ends: Mapping[int, int]) -> list[Any]:
-    """Read each partition from its start to before an offset."""
-    found: list[Any] = []
+def messages_before(settings: Settings, topic: str, ends: Mapping[int, int]) -> Iterator[Any]:
+    """Read each partition from its start to before an offset; one at a time, as there may be millions."""
     with closing(Consumer(_config(settings))) as consumer:
         consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in ends])
         missing = {number for number, end in ends.items() if end > 0}
@@ -148,10 +147,9 @@ def messages_before(settings: Settings, topic: str, ends: Mapping[int, int]) -> 
                 assert message.error() is None, message.error()
                 number, offset = message.partition(), message.offset()
                 if offset < ends[number]:
-                    found.append(message)
+                    yield message
                 if offset + 1 >= ends[number]:
                     missing.discard(number)
-    return found
 
 
 def _config(settings: Settings) -> dict[str, Any]:

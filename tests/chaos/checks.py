@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pyarrow.compute as pc
+import duckdb
+import pyarrow as pa
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
 from cassandra.policies import RoundRobinPolicy
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
@@ -21,12 +21,51 @@ from ticktrail.cli.verify import verify_run
 from ticktrail.codec import decode
 from ticktrail.config import Settings
 from ticktrail.feeds.sim import read_log
-from ticktrail.model import Correction, Gap, Heartbeat, Record, Trade
+from ticktrail.model import Correction, Gap, Record, Trade
 
-READ_TIMEOUT_S = 120.0
+READ_TIMEOUT_S = 900.0
+# Objects of Python alive at a time, while they become columns: a scenario may leave ten million trades.
+_CHUNK_ROWS = 50_000
 
-# Symbol and the exchange's own number of the trade.
-Sent = tuple[str, int]
+_IDENTITY = {"symbol": pa.string(), "ts": pa.int64(), "event_id": pa.int64()}
+_STORED = pa.schema(
+    _IDENTITY
+    | {
+        "id": pa.int64(),
+        "ts_event_ns": pa.int64(),
+        "price": pa.float64(),
+        "size": pa.float64(),
+        "conditions": pa.string(),
+    }
+)
+_CORRECTED = pa.schema(_IDENTITY)
+_VALUES = pa.schema({"kind": pa.string()} | _IDENTITY)
+_GAPS = pa.schema({"from_ns": pa.int64(), "to_ns": pa.int64()})
+
+# The exchange's log names a trade by its symbol and a number; the copies that a faulty feed sends are in it.
+_SENT = "CREATE TABLE sent AS SELECT DISTINCT ON (symbol, id) * FROM log WHERE recipients > 0"
+_MISSING = "CREATE TABLE missing AS SELECT * FROM sent ANTI JOIN stored USING (symbol, id)"
+_EXCUSED = (
+    "SELECT count(*) FROM missing WHERE {} (SELECT 1 FROM gaps WHERE sent_ns BETWEEN from_ns AND to_ns)"
+)
+_PROBLEMS = {
+    "trades are stored twice": "SELECT count(*) - count(DISTINCT (symbol, id)) FROM stored",
+    "stored trades were never sent": "SELECT count(*) FROM stored ANTI JOIN sent USING (symbol, id)",
+    "trades were sent and are neither stored nor in a gap": _EXCUSED.format("NOT EXISTS"),
+    "trades differ": """
+        SELECT count(*) FROM stored JOIN sent USING (symbol, id)
+        WHERE (stored.ts_event_ns, stored.price, stored.size, stored.conditions)
+            IS DISTINCT FROM (sent.ts_event_ns, sent.price, sent.size::DOUBLE, sent.conditions)""",
+    # Falls of the exchange's numbers in the order of time; late prints have an older time.
+    "trades stand in another order than they were sent in": """
+        SELECT count(*) FROM (
+            SELECT id < lag(id) OVER (PARTITION BY symbol ORDER BY ts_event_ns, event_id) AS is_fall
+            FROM stored
+            WHERE NOT list_contains(string_split(conditions, ','), 'Z')
+        ) WHERE is_fall""",
+}
+_UNSTORED = "SELECT count(*) FROM values_ ANTI JOIN {} USING (symbol, ts, event_id) WHERE kind = '{}'"
+_FOREIGN = "SELECT count(*) FROM values_ WHERE kind NOT IN ('Trade', 'Correction', 'Heartbeat')"
 
 
 @dataclass
@@ -57,23 +96,25 @@ class Verdict:
 
 def compare(settings: Settings, log_dir: Path) -> Verdict:
     """Hold the store against the exchange's log, record by record."""
-    sent = sent_trades(log_dir)
-    rows = stored_trades(settings)
-    verdict = Verdict(sent=len(sent), stored=len(rows))
-    found = Counter((row.symbol, int(row.tick.trade_id)) for row in rows)
-    verdict.note(sum(count - 1 for count in found.values()), "trades are stored twice")
-    verdict.note(len(found.keys() - sent.keys()), "stored trades were never sent")
-    gaps = gap_windows(settings)
-    missing = [trade for key, trade in sent.items() if key not in found]
-    excused = [trade for trade in missing if any(a <= trade["sent_ns"] <= b for a, b in gaps)]
-    verdict.excused = len(excused)
-    verdict.note(len(missing) - len(excused), "trades were sent and are neither stored nor in a gap")
-    verdict.note(sum(_differs(sent[key], row) for row in rows if (key := _key(row)) in sent), "trades differ")
+    topic = Topics.of(settings.kafka).trades
+    with closing(duckdb.connect()) as database:
+        database.register("log", read_log(log_dir)["trades"])
+        database.register("stored", stored_trades(settings))
+        database.register("gaps", gap_windows(settings))
+        for statement in (_SENT, _MISSING):
+            database.execute(statement)
+        verdict = Verdict(
+            sent=_count(database, "SELECT count(*) FROM sent"),
+            stored=_count(database, "SELECT count(*) FROM stored"),
+            excused=_count(database, _EXCUSED.format("EXISTS")),
+        )
+        for what, query in _PROBLEMS.items():
+            verdict.note(_count(database, query), what)
+        database.register("values_", identities_before(settings, topic, _ends(settings, topic)))
+        verdict.note(_unaccounted(settings, database), "values in Kafka are neither stored nor dead letters")
     bars = verify_run(settings, log_dir)
     verdict.bars = bars.bars
     verdict.note(bars.bars_wrong, "bars differ from those computed from the exchange's log")
-    verdict.note(_disordered(rows), "trades stand in another order than they were sent in")
-    verdict.note(_unaccounted(settings, rows), "values in Kafka are neither stored nor dead letters")
     return verdict
 
 
@@ -87,21 +128,26 @@ def committed_but_not_stored(settings: Settings) -> int:
     with closing(Consumer(_config(settings))) as consumer:
         partitions = [TopicPartition(topic, number) for number in range(settings.kafka.partitions)]
         ends = {each.partition: each.offset for each in consumer.committed(partitions, timeout=30)}
-    stored = {_identity(row) for row in stored_trades(settings)}
-    values = records_before(settings, topic, ends)
-    return sum(_key_of(record) not in stored for record in values if isinstance(record, Trade))
+    with closing(duckdb.connect()) as database:
+        # First what was read, then the store: what is committed later is not asked for.
+        database.register("values_", identities_before(settings, topic, ends))
+        database.register("stored", stored_trades(settings))
+        return _count(database, _UNSTORED.format("stored", "Trade"))
 
 
-def _unaccounted(settings: Settings, rows: list[Any]) -> int:
+def _unaccounted(settings: Settings, database: duckdb.DuckDBPyConnection) -> int:
     """Count what went into persist and did not come out: neither a row, nor buried, nor a mere heartbeat."""
-    topics = Topics.of(settings.kafka)
-    stored = {_identity(row) for row in rows}
-    corrected = {_identity(row) for row in _rows(settings, "SELECT symbol, ts, event_id FROM corrections")}
-    homes: dict[type[Record], set[tuple[str, int, int]]] = {Trade: stored, Correction: corrected}
-    values = records_before(settings, topics.trades, _ends(settings, topics.trades))
-    taken = (record for record in values if not isinstance(record, Heartbeat))
-    missing = sum(_key_of(record) not in homes.get(type(record), set()) for record in taken)
-    return missing - len(_buried(settings, topics))
+    rows = _rows(settings, "SELECT symbol, ts, event_id FROM corrections")
+    database.register("corrected", _table(rows, _CORRECTED))
+    queries = (_UNSTORED.format("stored", "Trade"), _UNSTORED.format("corrected", "Correction"), _FOREIGN)
+    missing = sum(_count(database, query) for query in queries)
+    return missing - len(_buried(settings, Topics.of(settings.kafka)))
+
+
+def _count(database: duckdb.DuckDBPyConnection, query: str) -> int:
+    row = database.execute(query).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def _buried(settings: Settings, topics: Topics) -> set[tuple[bytes, bytes]]:
@@ -112,14 +158,6 @@ def _buried(settings: Settings, topics: Topics) -> set[tuple[bytes, bytes]]:
         if headers.get("topic") == topics.trades.encode():
             places.add((headers["partition"], headers["offset"]))
     return places
-
-
-def _identity(row: Any) -> tuple[str, int, int]:
-    return (row.symbol, row.ts, row.event_id)
-
-
-def _key_of(record: Any) -> tuple[str, int, int]:
-    return (record.symbol, record.ts_ns, record.event_id)
 
 
 def _ends(settings: Settings, topic: str) -> dict[int, int]:
@@ -160,20 +198,39 @@ def _config(settings: Settings) -> dict[str, Any]:
     }
 
 
-def sent_trades(log_dir: Path) -> dict[Sent, dict[str, Any]]:
-    """Read the exchange's log: every trade that was handed to somebody, once."""
-    table = read_log(log_dir)["trades"]
-    rows = table.filter(pc.greater(table["recipients"], 0)).to_pylist()
-    return {(row["symbol"], row["id"]): row for row in rows}
+def identities_before(settings: Settings, topic: str, ends: Mapping[int, int]) -> pa.Table:
+    """Read the kind and the identity of each value; a heartbeat has only a kind."""
+    records = records_before(settings, topic, ends)
+    return _table(((type(each).__name__, *_identity(each)) for each in records), _VALUES)
 
 
-def stored_trades(settings: Settings) -> list[Any]:
+def _identity(record: Record) -> tuple[str, int, int]:
+    return (record.symbol, record.ts_ns, record.event_id) if isinstance(record, Trade | Correction) else ("", 0, 0)
+
+
+def stored_trades(settings: Settings) -> pa.Table:
     """Read all rows of the table."""
-    return _rows(settings, "SELECT symbol, ts, event_id, tick FROM trades")
+    rows = _rows(settings, "SELECT symbol, ts, event_id, tick FROM trades")
+    return _table(
+        (
+            (
+                row.symbol,
+                row.ts,
+                row.event_id,
+                int(row.tick.trade_id),
+                row.tick.ts_event_ns,
+                row.tick.price,
+                row.tick.size,
+                row.tick.conditions,
+            )
+            for row in rows
+        ),
+        _STORED,
+    )
 
 
-def _rows(settings: Settings, query: str) -> list[Any]:
-    """Ask with the stock driver."""
+def _rows(settings: Settings, query: str) -> Iterator[Any]:
+    """Ask with the stock driver, page by page."""
     everywhere = ExecutionProfile(load_balancing_policy=RoundRobinPolicy(), request_timeout=60)
     cluster = Cluster(
         [settings.store.hosts],
@@ -182,44 +239,25 @@ def _rows(settings: Settings, query: str) -> list[Any]:
         execution_profiles={EXEC_PROFILE_DEFAULT: everywhere},
     )
     try:
-        session = cluster.connect(settings.store.keyspace)
-        return list(session.execute(query))
+        yield from cluster.connect(settings.store.keyspace).execute(query)
     finally:
         cluster.shutdown()
 
 
-def gap_windows(settings: Settings) -> list[tuple[int, int]]:
+def _table(rows: Iterable[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
+    left = iter(rows)
+    chunks = iter(lambda: list(itertools.islice(left, _CHUNK_ROWS)), [])
+    batches = [
+        pa.record_batch(list(map(pa.array, zip(*chunk, strict=True), schema.types)), schema=schema)
+        for chunk in chunks
+    ]
+    return pa.Table.from_batches(batches, schema=schema)
+
+
+def gap_windows(settings: Settings) -> pa.Table:
     """Read the gap ledger from Kafka; the last word on each gap counts."""
     topic = Topics.of(settings.kafka).for_record(Gap)
     values = records_before(settings, topic, _ends(settings, topic))
     gaps = [record for record in values if isinstance(record, Gap)]
     latest = {(gap.feed, gap.channel, gap.from_ns, gap.cause): gap for gap in gaps}
-    return [(gap.from_ns, gap.to_ns) for gap in latest.values() if gap.state != "covered"]
-
-
-def _key(row: Any) -> Sent:
-    return (row.symbol, int(row.tick.trade_id))
-
-
-def _differs(sent: dict[str, Any], row: Any) -> bool:
-    tick = row.tick
-    return (sent["ts_event_ns"], sent["price"], float(sent["size"]), sent["conditions"]) != (
-        tick.ts_event_ns,
-        tick.price,
-        tick.size,
-        tick.conditions,
-    )
-
-
-def _disordered(rows: list[Any]) -> int:
-    """Count falls of the exchange's numbers in the order of time; late prints have an older time."""
-    by_symbol: dict[str, list[Any]] = defaultdict(list)
-    for row in rows:
-        if "Z" not in row.tick.conditions.split(","):
-            by_symbol[row.symbol].append(row)
-    falls = 0
-    for own in by_symbol.values():
-        own.sort(key=lambda row: (row.tick.ts_event_ns, row.event_id))
-        numbers = [int(row.tick.trade_id) for row in own]
-        falls += sum(after < before for before, after in itertools.pairwise(numbers))
-    return falls
+    return _table(((gap.from_ns, gap.to_ns) for gap in latest.values() if gap.state != "covered"), _GAPS)

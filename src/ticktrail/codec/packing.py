@@ -1,7 +1,7 @@
 """Rows of bytes of different lengths, built without a loop over the rows.
 
-Each row is laid out at full width in a matrix, then the unused ends of its texts are masked away. Where no
-text is shorter than its column, the matrix already is the result.
+Each row is laid out in a matrix, each text as wide as its longest, then the unused ends of shorter ones are
+masked away. Where there are none, the matrix already is the result.
 """
 
 from __future__ import annotations
@@ -55,23 +55,29 @@ def pack_rows(pieces: Sequence[Bytes | TextPiece]) -> PackedRows:
     pieces
         From left to right: matrices of shape ``(n, width)`` that are taken whole, and texts.
     """
-    matrices = [piece.matrix if isinstance(piece, TextPiece) else piece for piece in pieces]
+    matrices: list[Bytes] = []
+    uneven: list[tuple[slice, npt.NDArray[np.int64]]] = []
+    width = 0
+    for piece in pieces:
+        matrix, lengths = piece if isinstance(piece, TextPiece) else (piece, None)
+        start = width
+        if lengths is not None:
+            matrix = matrix[:, : lengths.max(initial=0)]
+            if (lengths < matrix.shape[1]).any():
+                uneven.append((slice(start, start + matrix.shape[1]), lengths))
+        width += matrix.shape[1]
+        matrices.append(matrix)
     packed = np.concatenate(matrices, axis=1)
-    count, width = packed.shape
-    keep: npt.NDArray[np.bool_] | None = None
-    lengths = np.full(count, width, dtype=np.int64)
-    start = 0
-    for piece, matrix in zip(pieces, matrices, strict=True):
-        end = start + matrix.shape[1]
-        if isinstance(piece, TextPiece) and (unused := matrix.shape[1] - piece.lengths).any():
-            if keep is None:
-                keep = np.ones((count, width), dtype=np.bool_)
-            keep[:, start:end] = np.arange(end - start) < piece.lengths[:, None]
-            lengths -= unused
-        start = end
-    offsets = np.zeros(count + 1, dtype=np.int64)
-    np.cumsum(lengths, out=offsets[1:])
-    return PackedRows(packed.reshape(-1) if keep is None else packed[keep], offsets)
+    row_lengths = np.full(len(packed), width, dtype=np.int64)
+    if uneven:
+        keep = np.ones(packed.shape, dtype=np.bool_)
+        for place, lengths in uneven:
+            used = keep[:, place]
+            np.less(np.arange(used.shape[1]), lengths[:, None], out=used)
+            row_lengths += lengths - used.shape[1]
+    offsets = np.zeros(len(packed) + 1, dtype=np.int64)
+    np.cumsum(row_lengths, out=offsets[1:])
+    return PackedRows(packed[keep] if uneven else packed.reshape(-1), offsets)
 
 
 def gather_text(data: Bytes, starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> Array:

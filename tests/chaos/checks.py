@@ -145,9 +145,8 @@ def _unaccounted(settings: Settings, database: duckdb.DuckDBPyConnection) -> int
 
 
 def _count(database: duckdb.DuckDBPyConnection, query: str) -> int:
-    row = database.execute(query).fetchone()
-    assert row is not None
-    return int(row[0])
+    ((number,),) = database.execute(query).fetchall()
+    return int(number)
 
 
 def _buried(settings: Settings, topics: Topics) -> set[tuple[bytes, bytes]]:

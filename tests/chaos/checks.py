@@ -204,7 +204,9 @@ def identities_before(settings: Settings, topic: str, ends: Mapping[int, int]) -
 
 
 def _identity(record: Record) -> tuple[str, int, int]:
-    return (record.symbol, record.ts_ns, record.event_id) if isinstance(record, Trade | Correction) else ("", 0, 0)
+    if isinstance(record, Trade | Correction):
+        return record.symbol, record.ts_ns, record.event_id
+    return "", 0, 0
 
 
 def stored_trades(settings: Settings) -> pa.Table:

@@ -7,7 +7,7 @@ longer has is an error, never a silent jump.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,10 +16,15 @@ from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Messag
 from confluent_kafka import Consumer as _Consumer
 
 from ticktrail.bus.client import WATCHED, is_away, new_client, translated
+from ticktrail.bus.standing import LOOK_EVERY_NS, Standing
+from ticktrail.clock import NS_PER_SECOND, SystemClock
 from ticktrail.config import KafkaSettings
-from ticktrail.errors import RecordsLost, TicktrailError
+from ticktrail.errors import Overloaded, RecordsLost, TicktrailError
+from ticktrail.telemetry import get_logger
 
 __all__ = ["Consumer", "Partition", "PartitionBatch", "Position"]
+
+_log = get_logger("bus")
 
 # librdkafka's default pause between fetches of a full queue (1 s) would be the latency of a busy partition.
 _FETCH_BACKOFF_MS = 5
@@ -37,6 +42,7 @@ _IDLE_ERRORS = {
 _EXPIRED = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}
 _QUEUED_KIB_MAX = 16 * 1024
 _WATERMARK_TIMEOUT_S = 10.0
+_END_TIMEOUT_S = 2.0
 # How long the end of a consumer waits for Kafka.
 _LAST_TIMEOUT_S = 5.0
 # Brokers before 4.0 know only the classic protocol. Cooperative, so that partitions come and go one by one
@@ -122,6 +128,9 @@ class Consumer:
         self._is_paused = False
         # Whether Kafka was gone when this was closed.
         self._is_forsaken = False
+        self._clock = SystemClock()
+        self._standing = Standing(self._clock.monotonic_ns())
+        self._next_look_ns = 0
         gathering = {"fetch.wait.max.ms": batch_ms, "fetch.min.bytes": _BATCH_BYTES}
         self._gathering = gathering if batch_ms else {}
         self._join("consumer")
@@ -181,6 +190,7 @@ class Consumer:
                 return []
             elif trouble.code() not in _IDLE_ERRORS:
                 raise translated(trouble, self._address)
+        self._see_to_standing(by_partition)
         batches = [_batch(partition, group) for partition, group in by_partition.items()]
         if not with_headers:
             return batches
@@ -273,6 +283,52 @@ class Consumer:
             self._is_forsaken = True  # a last commit says so
         self._consumer.close()
 
+    def _see_to_standing(self, moved: Collection[Partition]) -> None:
+        """Note what has come; a client that reads no more though there is more is replaced.
+
+        Raises
+        ------
+        Overloaded
+            The client has stopped reading a partition. A new one reads on.
+        """
+        now_ns = self._clock.monotonic_ns()
+        self._standing.moved(moved, now_ns)
+        if now_ns < self._next_look_ns:
+            return
+        self._next_look_ns = now_ns + LOOK_EVERY_NS
+        if self._is_paused or is_away(self._address):
+            self._standing.excuse(now_ns)
+            return
+        if self._standing.is_alone(now_ns):
+            self._replace_client(now_ns)
+            return
+        stalled = [each for each in self._standing.quiet(now_ns) if self._is_stalled(Partition(*each))]
+        if stalled:
+            raise Overloaded(
+                what=f"Kafka at {self._address} gives no more values of {stalled[0][0]}/{stalled[0][1]}",
+                why="it has some, but its client has stopped asking for them",
+                next_step="Reading begins anew by itself.",
+                service="Kafka",
+            )
+
+    def _is_stalled(self, partition: Partition) -> bool:
+        at = TopicPartition(partition.topic, partition.number)
+        try:
+            (position,) = self._consumer.position([at])
+            end = self._consumer.get_watermark_offsets(at, timeout=_END_TIMEOUT_S)[1]
+        except KafkaException:
+            return False  # an outage that nobody has noted yet; the next look will know
+        begin = self._begins.get(partition, OFFSET_BEGINNING)
+        first = position.offset if position.offset >= 0 else begin
+        return first >= 0 and self._standing.is_stalled(partition, first, end)
+
+    def _replace_client(self, now_ns: int) -> None:
+        """Join anew: there is nothing to lose where there are no partitions."""
+        _log.info("kafka.joining_anew", group=self._group, alone_s=self._standing.alone_ns // NS_PER_SECOND)
+        self._standing = self._standing.rejoined(now_ns)
+        self._consumer.close()
+        self._join(self._protocol)
+
     def _lacks_protocol(self, trouble: KafkaError) -> bool:
         """Tell whether the broker knows no groups of the new protocol (KIP-848)."""
         is_told = trouble.code() == KafkaError._FATAL and "ConsumerGroupHeartbeat" in trouble.str()
@@ -319,10 +375,13 @@ class Consumer:
         # Either way: librdkafka keeps the pause of a partition that was taken away while it was paused.
         (consumer.pause if self._is_paused else consumer.resume)(partitions)
         self._begins |= {partition: position.offset for partition, position in positions.items()}
+        self._standing.assigned(positions, self._clock.monotonic_ns())
         self._on_assigned(positions)
 
     def _revoked(self, consumer: Any, partitions: list[TopicPartition]) -> None:
-        self._on_revoked([Partition(at.topic, at.partition) for at in partitions])
+        revoked = [Partition(at.topic, at.partition) for at in partitions]
+        self._standing.revoked(revoked, self._clock.monotonic_ns())
+        self._on_revoked(revoked)
         consumer.incremental_unassign(partitions)
 
     def _lost(self, consumer: Any, partitions: list[TopicPartition]) -> None:

@@ -5,6 +5,7 @@ from ticktrail.bus.client import MESSAGE_BYTES_MAX
 from ticktrail.bus.consumer import Consumer, Partition, PartitionBatch, Position
 from ticktrail.bus.follower import Follower
 from ticktrail.bus.live import LiveProducer, Receipt
+from ticktrail.bus.onlooker import Onlooker, Seen
 from ticktrail.bus.partitioner import partition_of
 from ticktrail.bus.positions import GroupPositions
 from ticktrail.bus.producer import Producer
@@ -17,11 +18,13 @@ __all__ = [
     "Follower",
     "GroupPositions",
     "LiveProducer",
+    "Onlooker",
     "Partition",
     "PartitionBatch",
     "Position",
     "Producer",
     "Receipt",
+    "Seen",
     "Tail",
     "Tailed",
     "Topics",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ticktrail.config import KafkaSettings
-from ticktrail.model import Bar, Correction, Gap, Quote, Record, Status, Trade
+from ticktrail.model import Alert, Bar, Correction, Gap, Quote, Record, Status, Trade
 
 __all__ = ["Topics", "message_key"]
 
@@ -16,6 +16,7 @@ _SUFFIX: dict[type[Record], str] = {
     Status: "status.v1",
     Bar: "bars.v1",
     Gap: "gaps.v1",
+    Alert: "alerts.v1",
 }
 
 
@@ -56,6 +57,11 @@ class Topics:
         return self.for_record(Gap)
 
     @property
+    def alerts(self) -> str:
+        """Alerts, keyed by their ids: one id may come twice, and is one alert."""
+        return self.for_record(Alert)
+
+    @property
     def timed(self) -> tuple[str, ...]:
         """The topics that carry heartbeats."""
         return tuple(self.for_record(record) for record in (Trade, Quote, Status))
@@ -68,8 +74,9 @@ class Topics:
 
     @property
     def persisted(self) -> tuple[str, ...]:
-        """What persist stores: everything but bars, which the bars stage stores itself."""
-        return tuple(name for name in self.records if name != self.for_record(Bar))
+        """What persist stores: everything but bars and alerts, which their own stages store."""
+        own = {self.for_record(Bar), self.alerts}
+        return tuple(name for name in self.records if name not in own)
 
     @property
     def dead_letters(self) -> str:

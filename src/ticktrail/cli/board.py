@@ -10,10 +10,10 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ticktrail.cli.stages import StageRow, with_totals
 from ticktrail.clock import NS_PER_SECOND
 from ticktrail.stack import StackStatus
 from ticktrail.telemetry import Health
+from ticktrail.telemetry.stages import StageRow, with_totals
 
 __all__ = ["board", "servers_table", "stages_table"]
 

@@ -22,13 +22,13 @@ from rich.text import Text
 from ticktrail.cli.board import board, servers_table, stages_table
 from ticktrail.cli.live import live_on
 from ticktrail.cli.options import json_option, load_settings, positive, same_place, settings_options
-from ticktrail.cli.stages import StageHistory, StageRow, with_totals
 from ticktrail.cli.table import show
 from ticktrail.clock import NS_PER_SECOND, Clock, SystemClock
 from ticktrail.config import Settings
 from ticktrail.errors import UsageError
 from ticktrail.stack import Stack, StackStatus
 from ticktrail.telemetry import Health, Reading, read_snapshots, run_dir
+from ticktrail.telemetry.stages import StageHistory, StageRow, with_totals
 
 __all__ = ["status_command"]
 

@@ -23,7 +23,7 @@ from ticktrail.reference import date_of_day
 __all__ = ["tail_command"]
 
 # As they are asked for: without prefix and version.
-_TOPICS = ("trades", "quotes", "bars", "vendor-bars", "status", "gaps", "dead-letters")
+_TOPICS = ("trades", "quotes", "bars", "vendor-bars", "status", "gaps", "alerts", "dead-letters")
 
 
 @click.command("tail")

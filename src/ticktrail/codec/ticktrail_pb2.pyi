@@ -235,3 +235,35 @@ class Heartbeat(_message.Message):
     since_ns: int
     feed: str
     def __init__(self, kind: _Optional[int] = ..., ts_recv_ns: _Optional[int] = ..., since_ns: _Optional[int] = ..., feed: _Optional[str] = ...) -> None: ...
+
+class Alert(_message.Message):
+    __slots__ = ("kind", "ts_ns", "recorded_ns", "value", "threshold", "is_quiet", "id", "rule", "feed", "symbol", "severity", "notify", "message", "rule_kind")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    TS_NS_FIELD_NUMBER: _ClassVar[int]
+    RECORDED_NS_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    IS_QUIET_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    FEED_FIELD_NUMBER: _ClassVar[int]
+    SYMBOL_FIELD_NUMBER: _ClassVar[int]
+    SEVERITY_FIELD_NUMBER: _ClassVar[int]
+    NOTIFY_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    RULE_KIND_FIELD_NUMBER: _ClassVar[int]
+    kind: int
+    ts_ns: int
+    recorded_ns: int
+    value: float
+    threshold: float
+    is_quiet: int
+    id: str
+    rule: str
+    feed: str
+    symbol: str
+    severity: str
+    notify: str
+    message: str
+    rule_kind: str
+    def __init__(self, kind: _Optional[int] = ..., ts_ns: _Optional[int] = ..., recorded_ns: _Optional[int] = ..., value: _Optional[float] = ..., threshold: _Optional[float] = ..., is_quiet: _Optional[int] = ..., id: _Optional[str] = ..., rule: _Optional[str] = ..., feed: _Optional[str] = ..., symbol: _Optional[str] = ..., severity: _Optional[str] = ..., notify: _Optional[str] = ..., message: _Optional[str] = ..., rule_kind: _Optional[str] = ...) -> None: ...

@@ -4,18 +4,25 @@ from ticktrail.config.load import Loaded, Row, describe, load
 from ticktrail.config.secret import Secret
 from ticktrail.config.section import Text, convert_section, unknown_setting
 from ticktrail.config.settings import (
+    AlertsSettings,
+    AlertTarget,
     BarsSettings,
     CaptureSettings,
     KafkaSettings,
     PersistSettings,
+    ServeSettings,
+    ServeToken,
     Settings,
     StackSettings,
     StoreSettings,
     TelemetrySettings,
+    Watchlist,
 )
 from ticktrail.config.terminal import wants_color
 
 __all__ = [
+    "AlertTarget",
+    "AlertsSettings",
     "BarsSettings",
     "CaptureSettings",
     "KafkaSettings",
@@ -23,11 +30,14 @@ __all__ = [
     "PersistSettings",
     "Row",
     "Secret",
+    "ServeSettings",
+    "ServeToken",
     "Settings",
     "StackSettings",
     "StoreSettings",
     "TelemetrySettings",
     "Text",
+    "Watchlist",
     "convert_section",
     "describe",
     "load",

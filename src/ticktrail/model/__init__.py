@@ -1,5 +1,6 @@
 """Records, their identity, and the rules of the tapes."""
 
+from ticktrail.model.alert import Alert
 from ticktrail.model.bar import INTERVALS_NS, Bar
 from ticktrail.model.columns import Array, Columns
 from ticktrail.model.correction import Correction
@@ -19,6 +20,7 @@ __all__ = [
     "NO_SEQUENCE",
     "RECORD_OF",
     "TEXT_BYTES_MAX",
+    "Alert",
     "Array",
     "Bar",
     "Columns",

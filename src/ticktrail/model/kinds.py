@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from ticktrail.model.alert import Alert
 from ticktrail.model.bar import Bar
 from ticktrail.model.correction import Correction
 from ticktrail.model.fields import Record
@@ -26,6 +27,7 @@ class Kind(IntEnum):
     CORRECTION = 5
     GAP = 6
     HEARTBEAT = 7
+    ALERT = 8
 
 
 RECORD_OF: dict[Kind, type[Record]] = {
@@ -36,5 +38,6 @@ RECORD_OF: dict[Kind, type[Record]] = {
     Kind.CORRECTION: Correction,
     Kind.GAP: Gap,
     Kind.HEARTBEAT: Heartbeat,
+    Kind.ALERT: Alert,
 }
 KIND_OF: dict[type[Record], Kind] = {record: kind for kind, record in RECORD_OF.items()}

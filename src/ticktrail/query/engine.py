@@ -60,6 +60,9 @@ class Engine:
     ----------
     session
         An open session of the store; stays open after `close`.
+    sandbox_bytes
+        For questions of strangers: no files, no network, no extensions, no settings, one reading statement at
+        a time, and so much memory for DuckDB. None trusts the caller.
 
     Raises
     ------
@@ -67,16 +70,25 @@ class Engine:
         The store cannot be read, or nothing is stored yet.
     """
 
-    def __init__(self, session: StoreSession) -> None:
+    def __init__(self, session: StoreSession, *, sandbox_bytes: int | None = None) -> None:
         self._reader = Reader(session)
+        self._is_sandbox = sandbox_bytes is not None
+        bounds: dict[str, str | int | float | list[str]] = {
+            "enable_external_access": False,
+            "memory_limit": f"{sandbox_bytes or 0}B",
+            "max_temp_directory_size": "0B",
+        }
         self._database = duckdb.connect(
             config={
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
                 "python_enable_replacements": False,
+                **(bounds if self._is_sandbox else {}),
             }
         )
         self._database.execute("SET GLOBAL TimeZone = 'UTC'")
+        if self._is_sandbox:
+            self._database.execute("SET lock_configuration = true")
 
     def sql(self, text: str, *, scan_all: bool = False) -> Result:
         """Run SQL in DuckDB's dialect over ``trades, quotes, bars, status, corrections, latest, gaps``.
@@ -98,6 +110,8 @@ class Engine:
             The store cannot be read.
         """
         failure = Failure()
+        if self._is_sandbox:
+            self._check_reads(text)
         # Every query has a connection of its own: an open result blocks the one that computes it.
         cursor = self._database.cursor()
         for name, table in TABLES.items():
@@ -196,6 +210,18 @@ class Engine:
             The store cannot be read.
         """
         return self.sql(content_sql(_known(table, TABLES, "table"), feed), scan_all=True).arrow()
+
+    def _check_reads(self, text: str) -> None:
+        try:
+            kinds = [statement.type for statement in self._database.extract_statements(text)]
+        except duckdb.Error as error:
+            raise _translated(Failure(), error) from error
+        if kinds != [duckdb.StatementType.SELECT]:
+            raise QueryError(
+                what="Only one statement that reads is allowed here",
+                why="it has " + (", ".join(kind.name for kind in kinds) or "none"),
+                next_step="Ask with a single SELECT; `ticktrail sql` on the machine allows all of SQL.",
+            )
 
     def close(self) -> None:
         """Release DuckDB's memory."""

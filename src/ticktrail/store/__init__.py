@@ -1,5 +1,6 @@
 """Cassandra: tables, writing, reading. The only room that imports a Cassandra driver."""
 
+from ticktrail.store.alerts import AlertStore, StoredAlert, StoredRule
 from ticktrail.store.batches import sql_schema
 from ticktrail.store.durability import SyncProver
 from ticktrail.store.gaps import GAPS_SCHEMA
@@ -46,6 +47,7 @@ __all__ = [
     "TABLES",
     "TABLE_OF",
     "TRADES",
+    "AlertStore",
     "DayRef",
     "PartitionRef",
     "Read",
@@ -53,6 +55,8 @@ __all__ = [
     "ServerLimits",
     "SpanNs",
     "StoreSession",
+    "StoredAlert",
+    "StoredRule",
     "SyncProver",
     "Table",
     "Writer",

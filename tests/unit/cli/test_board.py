@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.text import Text
 
 from ticktrail.cli.board import _bytes, _span, board
-from ticktrail.cli.stages import StageRow
 from ticktrail.stack import ServerStatus, StackStatus
 from ticktrail.telemetry import LatencyHistogram
+from ticktrail.telemetry.stages import StageRow
 
 SLOW = LatencyHistogram()
 SLOW.observe_ns(np.array([7_200 * 10**9]))

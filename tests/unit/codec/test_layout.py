@@ -67,6 +67,7 @@ def test_kinds_are_never_renumbered() -> None:
         "CORRECTION": 5,
         "GAP": 6,
         "HEARTBEAT": 7,
+        "ALERT": 8,
     }
 
 

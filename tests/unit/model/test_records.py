@@ -26,6 +26,7 @@ def test_numbers_of_kinds_are_those_on_the_wire() -> None:
         "CORRECTION": 5,
         "GAP": 6,
         "HEARTBEAT": 7,
+        "ALERT": 8,
     }
 
 
@@ -65,7 +66,8 @@ def test_columns_have_a_type_of_the_wire(record: type[Record]) -> None:
 def test_every_record_knows_its_feed_and_when_it_came(record: type[Record]) -> None:
     names = column_names(record)
     assert "feed" in names
-    assert "ts_recv_ns" in names or "ts_close_ns" in names  # a bar is made, not received
+    # Bars and alerts are made, not received.
+    assert {"ts_recv_ns", "ts_close_ns", "recorded_ns"} & set(names)
 
 
 def test_intervals_are_what_their_names_say() -> None:

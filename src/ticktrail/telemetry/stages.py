@@ -9,13 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ticktrail.clock import NS_PER_MS, NS_PER_SECOND
-from ticktrail.telemetry import Health, LatencyHistogram, Reading, SizeHistogram, Snapshot
+from ticktrail.telemetry.latency import LatencyHistogram
+from ticktrail.telemetry.sizes import SizeHistogram
+from ticktrail.telemetry.snapshot import Health, Reading, Snapshot
 
 __all__ = ["StageHistory", "StageRow", "with_totals"]
 
 # Rates, latencies and batches are those of the last seconds.
 _WINDOW_NS = 5 * NS_PER_SECOND
-_ORDER = ("exchange", "capture", "persist", "bars")
+_ORDER = ("exchange", "capture", "persist", "bars", "alerts", "serve")
 
 N = TypeVar("N", int, float)
 
@@ -68,6 +70,22 @@ _NAMES = {
         batch="ticktrail_bars_batch_records",
         retries="ticktrail_bars_retries_total",
         checkpoint_age="ticktrail_bars_checkpoint_age_seconds",
+    ),
+    "alerts": _Names(
+        records="ticktrail_alerts_read_records_total",
+        lag="ticktrail_alerts_lag_records",
+        latency="ticktrail_alerts_recv_to_fired_seconds",
+        batch="",
+        retries="ticktrail_alerts_retries_total",
+        dead_letters="ticktrail_alerts_buried_notifications_total",
+        checkpoint_age="ticktrail_alerts_checkpoint_age_seconds",
+    ),
+    "serve": _Names(
+        records="ticktrail_serve_read_values_total",
+        lag="ticktrail_serve_lag_records",
+        latency="ticktrail_serve_recv_to_read_seconds",
+        batch="",
+        retries="",
     ),
 }
 

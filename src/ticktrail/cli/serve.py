@@ -1,0 +1,98 @@
+"""`ticktrail serve`: the page and the API."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+import uvicorn
+
+from ticktrail.bus import ensure_topics
+from ticktrail.cli.options import child_options, load_settings, settings_options
+from ticktrail.cli.stage import stage, stop_with_parent
+from ticktrail.clock import Clock, SystemClock
+from ticktrail.config import ServeSettings, Settings
+from ticktrail.dashboard.app import make_app
+from ticktrail.dashboard.guard import Guard
+from ticktrail.dashboard.service import Service
+from ticktrail.errors import PortTaken
+
+__all__ = ["serve_command"]
+
+_LOOK_S = 0.1
+_GRACE_S = 3
+
+
+@click.command("serve")
+@settings_options
+@child_options
+def serve_command(stage_name: str | None, is_child: bool, **options: Any) -> None:
+    """Serve the page, the HTTP API and the live stream until Ctrl-C.
+
+    Without [[serve.tokens]] in ticktrail.toml each run makes a token of its own, which the printed address
+    carries, and listens on loopback only.
+
+    Example: ticktrail serve --set serve.port=8600
+    """
+    settings = load_settings(**options).settings
+    clock = SystemClock()
+    with stage("serve", settings, clock, name=stage_name) as stop:
+        if is_child:
+            stop_with_parent()
+        ensure_topics(settings.kafka, stop=stop)
+        if not stop.is_set():
+            asyncio.run(_serve(settings, clock, stop))
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to the stage."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _serve(settings: Settings, clock: Clock, stop: threading.Event) -> None:
+    serve = settings.serve
+    guard = Guard(serve.host, serve.tokens, serve.allowed_hosts, clock)
+    listener = _listen(serve)
+    port = listener.getsockname()[1]
+    app = make_app(Service(settings, clock), guard, clock)
+    server = _Server(
+        uvicorn.Config(
+            app, log_config=None, ws="websockets-sansio", lifespan="on", timeout_graceful_shutdown=_GRACE_S
+        )
+    )
+    host = f"[{serve.host}]" if ":" in serve.host else serve.host
+    query = f"?token={guard.run_token}" if guard.run_token else ""
+    running = asyncio.create_task(server.serve(sockets=[listener]))
+    is_told = False
+    while not stop.is_set() and not running.done():
+        await clock.sleep(_LOOK_S)
+        if server.started and not is_told:
+            is_told = True
+            click.echo(f"The page is at http://{host}:{port}/{query}")
+    server.should_exit = True
+    await running
+
+
+def _listen(serve: ServeSettings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in serve.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((serve.host, serve.port))
+    except OSError as error:
+        listener.close()
+        raise PortTaken(
+            what=f"Cannot listen at {serve.host}, port {serve.port}",
+            why=error.strerror or str(error),
+            next_step="Choose another one: --set serve.port=0 takes any that is free.",
+            port=serve.port,
+        ) from error
+    return listener

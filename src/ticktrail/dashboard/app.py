@@ -1,0 +1,239 @@
+"""The server: page, API, live stream, behind one guard."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from litestar import Litestar, Request, Response, Router, WebSocket, get
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException, WebSocketDisconnect
+from litestar.handlers import websocket
+from litestar.openapi import OpenAPIConfig
+from litestar.static_files import create_static_files_router
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from ticktrail import __version__
+from ticktrail.clock import Clock
+from ticktrail.dashboard.channel import Channel, ClientGone
+from ticktrail.dashboard.guard import COOKIE, Guard, Refusal
+from ticktrail.dashboard.metrics import REFUSED
+from ticktrail.dashboard.routes import ROUTES
+from ticktrail.dashboard.service import Service
+from ticktrail.errors import Overloaded, Terminal, TicktrailError, Transient
+
+__all__ = ["make_app"]
+
+API = "/api/v1"
+PAGE = Path(__file__).with_name("page")
+# Nothing of the page comes from elsewhere, and nothing may be put into it.
+_HEADERS = {
+    "content-security-policy": "default-src 'self'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+_OPEN = ("/healthz",)
+_SCOPE_OF = {f"{API}/sql": "sql", f"{API}/rules": "alerts"}
+_KINDS = ("http", "websocket")
+_WRONG_TOKEN, _FOREIGN = 4001, 4003
+
+
+def make_app(service: Service, guard: Guard, clock: Clock) -> Litestar:
+    """Put the server together."""
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        del app
+        await service.start()
+        try:
+            yield
+        finally:
+            await service.stop()
+
+    api = Router(API, route_handlers=[*ROUTES, live])
+    page = (
+        [create_static_files_router("/", [PAGE], html_mode=True, include_in_schema=False)]
+        if PAGE.is_dir()
+        else [no_page]
+    )
+    return Litestar(
+        [api, health, *page],
+        lifespan=[lifespan],
+        state=State({"service": service, "clock": clock}),
+        middleware=[lambda app: _Door(app, guard)],
+        exception_handlers={TicktrailError: _told, HTTPException: _refused},
+        openapi_config=OpenAPIConfig(title="ticktrail", version=__version__, path=f"{API}/schema"),
+        logging_config=None,
+    )
+
+
+@get("/healthz", include_in_schema=False)
+async def health(state: State) -> Response[dict[str, Any]]:
+    """Tell supervisors whether the market is being followed."""
+    trouble = state.service.trouble
+    return Response({"is_healthy": trouble is None}, status_code=200 if trouble is None else 503)
+
+
+@get("/", include_in_schema=False, media_type="text/plain")
+async def no_page() -> str:
+    """Say that this installation has no page."""
+    return "The page was not built into this installation; the API is at /api/v1/schema."
+
+
+@websocket("/live")
+async def live(socket: WebSocket[Any, Any, State]) -> None:
+    """Stream what is live; the protocol stands in `ticktrail.dashboard.channel`."""
+    await socket.accept()
+    state = socket.app.state
+    await Channel(state.service.hub, _Socket(socket), state.clock).run()
+
+
+class _Socket:
+    """A websocket of Litestar as the channel wants it."""
+
+    def __init__(self, socket: WebSocket[Any, Any, State]) -> None:
+        self._socket = socket
+
+    async def send(self, text: bytes) -> None:
+        try:
+            await self._socket.send_data(text.decode(), mode="text")
+        except (WebSocketDisconnect, RuntimeError, OSError) as error:
+            raise ClientGone from error
+
+    async def receive(self) -> bytes | str:
+        try:
+            found: str = await self._socket.receive_text()
+        except (WebSocketDisconnect, RuntimeError) as error:
+            raise ClientGone from error
+        return found
+
+    async def close(self, code: int, reason: str) -> None:
+        try:
+            await self._socket.close(code, reason)
+        except (WebSocketDisconnect, RuntimeError, OSError):
+            return  # it has gone by itself
+
+
+class _Door:
+    """Lets requests in, as the guard has it; ASGI middleware around everything."""
+
+    def __init__(self, app: ASGIApp, guard: Guard) -> None:
+        self._app = app
+        self._guard = guard
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in _KINDS:
+            await self._app(scope, receive, send)
+            return
+        headers = {
+            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
+        }
+        refusal = self._judge(scope, headers)
+        if refusal is not None:
+            REFUSED.inc(reason=refusal.reason)
+            await _refuse(scope, receive, send, refusal)
+            return
+        query = scope.get("query_string", b"").decode("latin-1")
+        is_http = str(scope["type"]) == "http"
+        if is_http and scope["path"] == "/" and "token=" in query:
+            await _set_cookie(send, query)
+            return
+        await self._app(scope, receive, _with_headers(send))
+
+    def _judge(self, scope: Any, headers: dict[str, str]) -> Refusal | None:
+        guard, path = self._guard, scope["path"]
+        if (refusal := guard.check_place(headers)) is not None:
+            return refusal
+        client = scope.get("client") or ("", 0)
+        if guard.is_too_much(str(client[0])):
+            return Refusal(429, "rate", "Too many requests", "Wait a moment.")
+        if path in _OPEN:
+            return None
+        takes_query = path in {"/", f"{API}/live"}
+        query = scope.get("query_string", b"").decode("latin-1") if takes_query else ""
+        scopes = guard.scopes(headers, query)
+        if scopes is None:
+            return Refusal(
+                401,
+                "token",
+                "A token is needed",
+                "Open the address that `ticktrail serve` has printed, or send Authorization: Bearer TOKEN.",
+            )
+        is_change = scope["type"] == "http" and scope["method"] not in {"GET", "HEAD", "OPTIONS"}
+        needed = next((name for start, name in _SCOPE_OF.items() if path.startswith(start)), "read")
+        if needed == "alerts" and not is_change:
+            needed = "read"
+        if needed not in scopes:
+            return Refusal(403, "scope", f"This token does not allow {needed!r}", "Use another token.")
+        return None
+
+
+async def _refuse(scope: Any, receive: Receive, send: Send, refusal: Refusal) -> None:
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
+        code = _WRONG_TOKEN if refusal.status == 401 else _FOREIGN
+        await send({"type": "websocket.close", "code": code, "reason": refusal.what})
+        return
+    body = msgspec.json.encode(_error(refusal.what, "", refusal.next_step))
+    headers = [(b"content-type", b"application/json")]
+    if refusal.status == 401:
+        headers.append((b"www-authenticate", b'Bearer realm="ticktrail"'))
+    if refusal.status == 429:
+        headers.append((b"retry-after", b"1"))
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def _set_cookie(send: Send, query: str) -> None:
+    token = query.partition("token=")[2].partition("&")[0]
+    cookie = f"{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict"
+    headers = [
+        (b"location", b"/"),
+        (b"set-cookie", cookie.encode("latin-1")),
+        (b"cache-control", b"no-store"),
+    ]
+    await send({"type": "http.response.start", "status": 303, "headers": headers})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _with_headers(send: Send) -> Send:
+    async def sending(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            more = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
+            message = {**message, "headers": [*message.get("headers", ()), *more]}
+        await send(message)
+
+    return sending
+
+
+def _told(request: Request[Any, Any, State], error: TicktrailError) -> Response[dict[str, Any]]:
+    del request
+    status = 400 if isinstance(error, Terminal) else 503
+    if isinstance(error, Overloaded):
+        status = 429 if error.service == "the SQL endpoint" else 503
+    assert isinstance(error, Terminal | Transient)
+    return Response(_error(error.what, error.why, error.next_step), status_code=status)
+
+
+def _refused(request: Request[Any, Any, State], error: HTTPException) -> Response[dict[str, Any]]:
+    del request
+    extra = error.extra
+    why = (
+        "; ".join(f"{each.get('key', '')}: {each.get('message', '')}" for each in extra)
+        if isinstance(extra, list)
+        else ""
+    )
+    return Response(
+        _error(error.detail, why, "See /api/v1/schema."), status_code=error.status_code, headers=error.headers
+    )
+
+
+def _error(what: str, why: str, next_step: str) -> dict[str, Any]:
+    return {"error": {"what": what, "why": why, "next_step": next_step}}

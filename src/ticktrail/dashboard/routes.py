@@ -1,0 +1,277 @@
+"""The HTTP API over what is stored and what is live; described by its own OpenAPI document."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any, Literal
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
+from litestar import Response, get, post
+from litestar.datastructures import State
+from litestar.params import Parameter
+
+from ticktrail import __version__
+from ticktrail.bars.window import midnight_ns
+from ticktrail.dashboard import history
+from ticktrail.dashboard.asking import Asking
+from ticktrail.dashboard.indicators import CATALOGUE, Spec, computed, parsed, warm_up_bars
+from ticktrail.dashboard.service import Service
+from ticktrail.errors import UsageError
+from ticktrail.model import INTERVALS_NS
+from ticktrail.query.datasets import SMALL_SCHEMAS
+from ticktrail.reference import Market, trading_days
+from ticktrail.store import TABLES, sql_schema
+
+__all__ = ["ROUTES"]
+
+_BARS_MAX = 10_000
+_TICKS_MAX = 10_000
+_DAY_NS = 86_400_000_000_000
+_GAP_DAYS = 7
+_SAFE_INTEGER = 1 << 53
+
+Format = Literal["json", "arrow", "csv"]
+Feed = Annotated[str, Parameter(query="feed", max_length=64)]
+Symbol = Annotated[str, Parameter(query="symbol", max_length=64)]
+Interval = Annotated[Literal["1s", "1m", "5m", "1h", "1d"], Parameter(query="interval")]
+Instant = Annotated[int | None, Parameter(query="end_ns", ge=0, le=(1 << 63) - 1)]
+Start = Annotated[int | None, Parameter(query="start_ns", ge=0, le=(1 << 63) - 1)]
+As = Annotated[Format, Parameter(query="format")]
+
+
+class Question(msgspec.Struct, forbid_unknown_fields=True):
+    """What is asked in SQL."""
+
+    sql: Annotated[str, msgspec.Meta(min_length=1, max_length=100_000)]
+    rows_max: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] | None = None
+    format: Format = "json"
+    scan_all: bool = False
+
+
+@get("/info", summary="What this server is, and what it can give")
+async def info(state: State) -> dict[str, Any]:
+    """Tell versions, feeds, intervals and bounds."""
+    service: Service = state.service
+    asking: Asking = service.asking
+    return {
+        "version": __version__,
+        "feeds": service.feeds(),
+        "intervals": list(INTERVALS_NS),
+        "indicators": [
+            {
+                "name": name,
+                "parameters": each.parameters,
+                "outputs": each.outputs,
+                "pane": "price" if each.is_over_price else "own",
+            }
+            for name, each in CATALOGUE.items()
+        ],
+        "limits": {
+            "sql_rows_max": asking.rows_max,
+            "sql_seconds_max": asking.seconds_max,
+            "bars_max": _BARS_MAX,
+        },
+        "now_ns": service.clock.now_ns(),
+    }
+
+
+@get("/symbols", summary="Every symbol, as it stands now")
+async def symbols(
+    state: State, feed: Annotated[str | None, Parameter(query="feed", max_length=64)] = None
+) -> dict[str, Any]:
+    """Give the live row of each symbol."""
+    board = state.service.hub.board
+    codes = [code for code in range(len(board)) if feed is None or board.key(code)[0] == feed]
+    return {"symbols": board.rows(np.array(codes, dtype=np.int64), sparklines=True)}
+
+
+@get("/bars", summary="The newest bars before an instant")
+async def bars(
+    state: State,
+    feed: Feed,
+    symbol: Symbol,
+    interval: Interval = "1m",
+    end_ns: Instant = None,
+    limit: Annotated[int, Parameter(query="limit", ge=1, le=_BARS_MAX)] = 500,
+    indicators: Annotated[str, Parameter(query="indicators", max_length=500)] = "",
+    as_format: As = "json",
+) -> Any:
+    """Give stored bars, rising in time, with indicators, and the gaps and sessions around them."""
+    service: Service = state.service
+    specs, market = parsed(indicators), service.market_of(feed)
+    newest_ns = service.clock.now_ns() + INTERVALS_NS[interval]
+    end_ns = newest_ns if end_ns is None else min(end_ns, newest_ns)
+
+    def read() -> tuple[Any, list[dict[str, Any]]]:
+        engine = service.engine()
+        count = limit + max(warm_up_bars(specs), 1)
+        found = history.bars_before(engine, feed, symbol, interval, end_ns, count)
+        since_ns = found["ts_open_ns"][max(len(found) - limit, 0)].as_py() if len(found) else end_ns
+        if len(found) and interval != "1d" and any(spec.name == "vwap" for spec in specs):
+            # It is counted from the beginning of the day.
+            day_ns = midnight_ns(int(trading_days(np.array([since_ns]), market.zone)[0]), market)
+            from_ns = min(day_ns, found["ts_open_ns"][0].as_py())
+            found = history.bars_within(engine, feed, symbol, interval, (from_ns, end_ns))
+        return found, history.gaps_since(engine, feed, since_ns)
+
+    older, gaps = await service.ask(read)
+    has_more = len(older) > limit
+    found = older.slice(len(older) - limit if has_more else 0)
+    if as_format != "json":
+        return _bulk(found, as_format)
+    columns = {name: found[name].to_pylist() for name in found.column_names}
+    opens = columns["ts_open_ns"]
+    return {
+        "feed": feed,
+        "symbol": symbol,
+        "interval": interval,
+        "has_more": has_more,
+        "bars": columns,
+        "indicators": await asyncio.to_thread(_indicators, specs, older, market, len(found)),
+        "gaps": [gap for gap in gaps if gap["channel"] in {"*", symbol} and gap["from_ns"] < end_ns],
+        "sessions": history.session_spans(opens[0], opens[-1], market) if opens else [],
+    }
+
+
+@get("/trades", summary="The newest trades within a time")
+async def trades(
+    state: State,
+    feed: Feed,
+    symbol: Symbol,
+    start_ns: Start = None,
+    end_ns: Instant = None,
+    limit: Annotated[int, Parameter(query="limit", ge=1, le=_TICKS_MAX)] = 1_000,
+    as_format: As = "json",
+) -> Any:
+    """Give stored trades of a symbol, rising in time; by default of the last day."""
+    return await _ticks(state.service, "trades", (feed, symbol), (start_ns, end_ns), limit, as_format)
+
+
+@get("/quotes", summary="The newest quotes within a time")
+async def quotes(
+    state: State,
+    feed: Feed,
+    symbol: Symbol,
+    start_ns: Start = None,
+    end_ns: Instant = None,
+    limit: Annotated[int, Parameter(query="limit", ge=1, le=_TICKS_MAX)] = 1_000,
+    as_format: As = "json",
+) -> Any:
+    """Give stored quotes of a symbol, rising in time; by default of the last day."""
+    return await _ticks(state.service, "quotes", (feed, symbol), (start_ns, end_ns), limit, as_format)
+
+
+@get("/gaps", summary="Holes in the record")
+async def gaps(
+    state: State,
+    feed: Annotated[str | None, Parameter(query="feed", max_length=64)] = None,
+    days: Annotated[int, Parameter(query="days", ge=1, le=36_500)] = _GAP_DAYS,
+) -> dict[str, Any]:
+    """Give the ledger's rows of the last days."""
+    service: Service = state.service
+    since_ns = service.clock.now_ns() - days * _DAY_NS
+    return {"gaps": await service.ask(lambda: history.gaps_since(service.engine(), feed, since_ns))}
+
+
+@get("/pipeline", summary="How the stages and servers fare")
+async def pipeline(state: State) -> dict[str, Any]:
+    """Give what `ticktrail status` shows."""
+    found: dict[str, Any] = state.service.hub.pipeline
+    return found
+
+
+@get("/sql/schema", summary="Tables and columns that SQL may ask for")
+async def sql_tables() -> dict[str, Any]:
+    """Describe what can be asked."""
+    schemas = {name: sql_schema(table) for name, table in TABLES.items()} | SMALL_SCHEMAS
+    return {
+        "tables": [
+            {"name": name, "columns": [{"name": field.name, "type": str(field.type)} for field in schema]}
+            for name, schema in schemas.items()
+        ],
+        "examples": [{"title": title, "sql": text} for title, text in _EXAMPLES.items()],
+    }
+
+
+@post("/sql", status_code=200, summary="Ask in SQL: one statement that reads")
+async def sql(state: State, data: Question) -> Any:
+    """Run a question in a process of its own, bounded in time, rows and memory."""
+    service: Service = state.service
+    answer = await asyncio.to_thread(service.asking.ask, data.sql, data.rows_max, scan_all=data.scan_all)
+    if data.format != "json":
+        return _bulk(answer.rows, data.format)
+    columns = [_plain(column) for column in answer.rows.columns]
+    return {
+        "columns": [{"name": field.name, "type": str(field.type)} for field in answer.rows.schema],
+        "rows": [list(row) for row in zip(*columns, strict=True)] if columns else [],
+        "rows_count": len(answer.rows),
+        "is_truncated": answer.is_truncated,
+        "elapsed_ms": answer.elapsed_ns / 1e6,
+    }
+
+
+ROUTES = [info, symbols, bars, trades, quotes, gaps, pipeline, sql_tables, sql]
+
+_EXAMPLES = {
+    "The last trade of every symbol": "SELECT symbol, price, ts FROM latest ORDER BY symbol",
+    "Volume and VWAP of the last hour": "SELECT symbol, sum(volume) AS volume, "
+    "sum(vwap * volume) / sum(volume) AS vwap\nFROM bars\n"
+    "WHERE interval = '1m' AND ts > now() - INTERVAL 1 HOUR\nGROUP BY symbol\n"
+    "ORDER BY volume DESC",
+    "Holes in the record": "SELECT * FROM gaps ORDER BY from_ts DESC",
+}
+
+
+def _indicators(specs: list[Spec], bars: Any, market: Market, shown: int) -> dict[str, dict[str, Any]]:
+    """Compute over all bars, and give what belongs to the last ones."""
+    if not specs or not shown:
+        return {}
+    close, volume, vwap = (bars[name].to_numpy() for name in ("close", "volume", "vwap"))
+    days = trading_days(bars["ts_open_ns"].to_numpy(), market.zone).astype(np.int64)
+    return {
+        spec.text: {
+            name: line[-shown:].tolist() for name, line in computed(spec, close, volume, vwap, days).items()
+        }
+        for spec in specs
+    }
+
+
+async def _ticks(
+    service: Service,
+    table: str,
+    key: tuple[str, str],
+    span_ns: tuple[int | None, int | None],
+    limit: int,
+    as_format: Format,
+) -> Any:
+    end_ns = span_ns[1] if span_ns[1] is not None else service.clock.now_ns()
+    start_ns = span_ns[0] if span_ns[0] is not None else end_ns - _DAY_NS
+    if start_ns >= end_ns:
+        raise UsageError(what="start_ns is not before end_ns", next_step="Give a time that has a length.")
+    found = await service.ask(lambda: history.ticks(service.engine(), table, key, (start_ns, end_ns), limit))
+    if as_format != "json":
+        return _bulk(found, as_format)
+    return {name: _plain(found[name]) for name in found.column_names if name not in {"ts", "day"}}
+
+
+def _bulk(table: Any, as_format: Format) -> Response[bytes]:
+    sink = pa.BufferOutputStream()
+    if as_format == "csv":
+        pacsv.write_csv(table, sink)
+        return Response(sink.getvalue().to_pybytes(), media_type="text/csv; charset=utf-8")
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return Response(sink.getvalue().to_pybytes(), media_type="application/vnd.apache.arrow.stream")
+
+
+def _plain(column: Any) -> list[Any]:
+    """Give a column's values as JSON has them; whole numbers that JavaScript would round become texts."""
+    values: list[Any] = column.to_pylist()
+    if pa.types.is_integer(column.type):
+        return [str(value) if value is not None and abs(value) > _SAFE_INTEGER else value for value in values]
+    if pa.types.is_primitive(column.type) and not pa.types.is_temporal(column.type):
+        return values
+    return [value if value is None or isinstance(value, str | bool) else str(value) for value in values]

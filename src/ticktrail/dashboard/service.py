@@ -1,0 +1,177 @@
+"""Everything that requests share: the live state, the store, the processes that answer SQL."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ticktrail.clock import Clock
+from ticktrail.config import Settings
+from ticktrail.dashboard import history
+from ticktrail.dashboard.asking import Asking
+from ticktrail.dashboard.hub import TURN_MS, Hub
+from ticktrail.dashboard.live import LiveReader
+from ticktrail.errors import TicktrailError
+from ticktrail.query import Engine
+from ticktrail.reference import US_EQUITIES, Market
+from ticktrail.store import connect
+from ticktrail.telemetry import get_logger, read_snapshots, run_dir
+from ticktrail.telemetry.stages import StageHistory, with_totals
+
+__all__ = ["Service"]
+
+_log = get_logger("serve")
+
+T = TypeVar("T")
+
+# Questions of the page's own; more wait for their turn.
+_THREADS = 4
+_LOOK_S = 1.0
+_OPENING_EVERY_S = 2.0
+
+
+class Service:
+    """Lives as long as the server. Made by the event loop's thread.
+
+    Attributes
+    ----------
+    hub
+        The live state.
+    asking
+        Questions in SQL.
+    clock
+        For all.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self.clock = clock
+        self.hub = Hub()
+        serve = settings.serve
+        self.asking = Asking(
+            settings.store,
+            clock,
+            seconds_max=serve.sql_seconds_max,
+            rows_max=serve.sql_rows_max,
+            at_once_max=serve.sql_at_once_max,
+        )
+        self._settings = settings
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="history")
+        self._lock = threading.Lock()
+        self._engine: Engine | None = None
+        self._session: Any = None
+        self._live: LiveReader | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Begin to follow the market."""
+        self._live = LiveReader(self._settings.kafka, self.hub, asyncio.get_running_loop(), self.clock)
+        self._live.start()
+        self._tasks = [
+            asyncio.create_task(work()) for work in (self._turn, self._look_at_stages, self._open_days)
+        ]
+
+    async def stop(self) -> None:
+        """End everything."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._live is not None:
+            self._live.stop()
+        await asyncio.to_thread(self.asking.close)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._engine is not None:
+            self._engine.close()
+            self._session.close()
+
+    def engine(self) -> Engine:
+        """Give the way to the store; connects when first asked. For threads.
+
+        Raises
+        ------
+        TicktrailError
+            The store cannot be reached.
+        """
+        with self._lock:
+            if self._engine is None:
+                self._session = connect(self._settings.store)
+                self._engine = Engine(self._session)
+            return self._engine
+
+    async def ask(self, question: Callable[[], T]) -> T:
+        """Run what waits for the store in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, question)
+
+    def feeds(self) -> list[dict[str, Any]]:
+        """Tell which feeds have been seen."""
+        board = self.hub.board
+        names = sorted({board.key(code)[0] for code in range(len(board))})
+        return [{"feed": name, "zone": self.market_of(name).zone} for name in names]
+
+    def market_of(self, feed: str) -> Market:
+        """Give a feed's market."""
+        del feed
+        return US_EQUITIES
+
+    @property
+    def trouble(self) -> TicktrailError | None:
+        """Why nothing comes from Kafka."""
+        return None if self._live is None else self._live.trouble
+
+    async def _turn(self) -> None:
+        while True:
+            await self.clock.sleep(TURN_MS / 1_000)
+            self.hub.next_turn()
+
+    async def _look_at_stages(self) -> None:
+        stages = StageHistory()
+        directory = run_dir(Path(self._settings.stack.data_dir))
+        while True:
+            readings = await asyncio.to_thread(read_snapshots, directory, self.clock)
+            rows = with_totals(stages.rows(readings))
+            trouble = self.trouble
+            self.hub.pipeline = {
+                "stages": [row.to_dict() for row in rows],
+                "dead_letters": sum(row.dead_letters or 0 for row in rows if not row.is_total),
+                "spool_bytes": sum(row.spool_bytes or 0 for row in rows if not row.is_total),
+                "clients": self.hub.clients,
+                "trouble": None if trouble is None else str(trouble),
+            }
+            await self.clock.sleep(_LOOK_S)
+
+    async def _open_days(self) -> None:
+        """Read what the day held before the live window; and again what revisions have changed since."""
+        opened: dict[str, int] = {}
+        while True:
+            await self.clock.sleep(_OPENING_EVERY_S)
+            if self._live is None or not self._live.has_caught_up.is_set():
+                continue
+            board = self.hub.board
+            days = {board.key(code)[0]: board.day_of(code) for code in range(len(board))}
+            stale = {board.key(code)[0] for code in board.stale}
+            board.stale.clear()
+            for feed, day in days.items():
+                if day is None or (opened.get(feed) == day and feed not in stale):
+                    continue
+                try:
+                    await self._open_day(feed, day)
+                    opened[feed] = day
+                except TicktrailError as error:
+                    _log.warning("serve.day_not_opened", feed=feed, error=str(error))
+
+    async def _open_day(self, feed: str, day: int) -> None:
+        board = self.hub.board
+        code = next(code for code in range(len(board)) if board.key(code)[0] == feed)
+        day_from_ns = board.day_from_ns(code)
+        until_ns = board.minutes.first_ns(self.clock.now_ns())
+        if until_ns > day_from_ns:
+            base = await self.ask(lambda: history.day_so_far(self.engine(), feed, (day_from_ns, until_ns)))
+            for symbol, row in base.items():
+                board.open_day(feed, symbol, day, row)
+        closes = await self.ask(lambda: history.previous_closes(self.engine(), feed, day_from_ns))
+        for symbol, close in closes.items():
+            board.set_previous_close(feed, symbol, close)
+        _log.info("serve.day_opened", feed=feed, symbols=len(closes))

@@ -1,0 +1,239 @@
+"""Alerts, the rules made at run time, and what evaluations know: few rows, written one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import Any, NamedTuple
+
+from ticktrail.clock import NS_PER_US
+from ticktrail.errors import WriteRejected
+from ticktrail.model import Alert, column_names
+from ticktrail.reference import date_of_day, day_of_date
+from ticktrail.store.session import StoreSession
+
+__all__ = ["AlertStore", "StoredAlert", "StoredRule"]
+
+_DAY_NS = 86_400_000_000_000
+_DATASET, _FEED, _BOOK = "alerts", "*", "rules"
+_FIELDS = ("recorded_ns", "value", "threshold", "is_quiet", "rule", "rule_kind", "feed", "symbol")
+_VALUES = (*_FIELDS, "severity", "notify", "message")
+_PIECE_BYTES = 256 * 1024
+# Days without alerts are not asked for; this bounds those with few.
+_DAYS_READ_MAX = 1_000
+
+
+class StoredAlert(NamedTuple):
+    """An alert, and when somebody acknowledged it, nanoseconds since 1970."""
+
+    alert: Alert
+    acknowledged_ns: int | None
+
+
+class StoredRule(NamedTuple):
+    """What is stored of a rule.
+
+    Parameters
+    ----------
+    rule
+        JSON; None for a rule of a file, of which only the mute is stored.
+    muted_until_ns
+        Nanoseconds since 1970.
+    """
+
+    name: str
+    rule: str | None
+    muted_until_ns: int | None
+
+
+class AlertStore:
+    """Reads and writes them. May be used from several threads.
+
+    Parameters
+    ----------
+    session
+        An open session on a migrated keyspace.
+    """
+
+    def __init__(self, session: StoreSession) -> None:
+        self._session = session
+        self._prepared: dict[str, Any] = {}
+        self._days: set[int] = set()
+
+    def write(self, alerts: Sequence[Alert]) -> None:
+        """Store alerts; again changes nothing.
+
+        Raises
+        ------
+        TicktrailError
+            The store did not take them all.
+        """
+        for alert in alerts:
+            day = alert.ts_ns // _DAY_NS
+            # A list of days that lacks one would hide its alerts; so it is written first.
+            if day not in self._days:
+                self._run(
+                    "INSERT INTO days (dataset, feed, day) VALUES (?, ?, ?)", _DATASET, _FEED, _date(day)
+                )
+                self._days.add(day)
+            value = tuple(getattr(alert, name) for name in _VALUES)
+            # Who writes the same alert again writes it with the same time; what was acknowledged stays.
+            self._run(
+                "INSERT INTO alerts (day, ts_ns, id, alert) VALUES (?, ?, ?, ?) USING TIMESTAMP ?",
+                _date(day),
+                alert.ts_ns,
+                alert.id,
+                value,
+                max(alert.recorded_ns // NS_PER_US, 1),
+            )
+
+    def read(self, limit: int, before_ns: int | None = None, id_: str | None = None) -> list[StoredAlert]:
+        """Read the newest alerts.
+
+        Parameters
+        ----------
+        before_ns
+            Only those of an earlier event.
+        id_
+            Only this one.
+
+        Raises
+        ------
+        TicktrailError
+            The store cannot be read.
+        """
+        if id_ is not None:
+            ts_ns = _time_of(id_)
+            rows = self._run(f"{_SELECT} AND ts_ns = ? AND id = ?", _date(ts_ns // _DAY_NS), ts_ns, id_)
+            return [_stored(row) for row in rows]
+        found: list[StoredAlert] = []
+        end_ns = (1 << 63) - 1 if before_ns is None else before_ns
+        for day in list(self._alert_days(end_ns))[:_DAYS_READ_MAX]:
+            if len(found) >= limit:
+                break
+            rows = self._run(f"{_SELECT} AND ts_ns < ? LIMIT ?", day, end_ns, limit - len(found))
+            found += [_stored(row) for row in rows]
+        return found
+
+    def acknowledge(self, id_: str, now_ns: int) -> bool:
+        """Note that somebody has seen an alert; False where there is none of that id."""
+        if not self.read(1, id_=id_):
+            return False
+        ts_ns = _time_of(id_)
+        self._run(
+            "UPDATE alerts SET acknowledged_ns = ? WHERE day = ? AND ts_ns = ? AND id = ?",
+            now_ns,
+            _date(ts_ns // _DAY_NS),
+            ts_ns,
+            id_,
+        )
+        return True
+
+    def rules(self) -> list[StoredRule]:
+        """Read everything that is stored of rules."""
+        rows = self._run("SELECT name, rule, muted_until_ns FROM alert_rules WHERE book = ?", _BOOK)
+        return [StoredRule(row.name, row.rule, row.muted_until_ns) for row in rows]
+
+    def put_rule(self, name: str, rule: str, before: str | None) -> bool:
+        """Store a rule if what is stored of that name is still `before`; tell whether it was."""
+        (row,) = self._run(
+            "UPDATE alert_rules SET rule = ? WHERE book = ? AND name = ? IF rule = ?",
+            rule,
+            _BOOK,
+            name,
+            before,
+        )
+        return bool(row.applied)
+
+    def drop_rule(self, name: str) -> None:
+        """Forget a rule."""
+        # Conditional like the writes: the two kinds must not be mixed, as they have other clocks.
+        self._run("DELETE FROM alert_rules WHERE book = ? AND name = ? IF EXISTS", _BOOK, name)
+
+    def mute_rule(self, name: str, until_ns: int | None) -> None:
+        """Store until when a rule notifies nobody."""
+        self._run(
+            "UPDATE alert_rules SET muted_until_ns = ? WHERE book = ? AND name = ? IF muted_until_ns != ?",
+            until_ns,
+            _BOOK,
+            name,
+            -1,
+        )
+
+    def write_state(self, group: str, topic: str, partition: int, offset: int, state: bytes) -> None:
+        """Store what an evaluation knows before an offset."""
+        pieces = [state[at : at + _PIECE_BYTES] for at in range(0, len(state), _PIECE_BYTES)]
+        for number, content in enumerate(pieces):
+            self._run(
+                "INSERT INTO alert_states (consumer_group, topic, partition, next_offset, piece, pieces,"
+                " content) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                group,
+                topic,
+                partition,
+                offset,
+                number,
+                len(pieces),
+                content,
+            )
+
+    def read_state(self, group: str, topic: str, partition: int, offset: int) -> bytes | None:
+        """Read what `write_state` stored; None where it is not there, or not whole."""
+        rows = self._run(
+            "SELECT piece, pieces, content FROM alert_states"
+            " WHERE consumer_group = ? AND topic = ? AND partition = ? AND next_offset = ?",
+            group,
+            topic,
+            partition,
+            offset,
+        )
+        if not rows or len(rows) != rows[0].pieces:
+            return None
+        return b"".join(row.content for row in rows)
+
+    def drop_states(self, group: str, topic: str, partition: int, before: int) -> None:
+        """Forget what was stored for earlier offsets than the one that is committed."""
+        self._run(
+            "DELETE FROM alert_states"
+            " WHERE consumer_group = ? AND topic = ? AND partition = ? AND next_offset < ?",
+            group,
+            topic,
+            partition,
+            before,
+        )
+
+    def _alert_days(self, end_ns: int) -> Iterator[date]:
+        rows = self._run("SELECT day FROM days WHERE dataset = ? AND feed = ?", _DATASET, _FEED)
+        for day in sorted((day_of_date(row.day.date()) for row in rows), reverse=True):
+            if day * _DAY_NS < end_ns:
+                yield _date(day)
+
+    def _run(self, statement: str, *values: Any) -> list[Any]:
+        prepared = self._prepared.get(statement)
+        if prepared is None:
+            prepared = self._prepared[statement] = self._session.prepare(statement)
+        return self._session.execute(prepared, values)
+
+
+_SELECT = "SELECT ts_ns, id, alert, acknowledged_ns FROM alerts WHERE day = ?"
+
+
+def _stored(row: Any) -> StoredAlert:
+    values = {name: getattr(row.alert, name) for name in _VALUES}
+    assert {*values, "id", "ts_ns"} == set(column_names(Alert)), "004_alerts.cql and Alert differ"
+    return StoredAlert(Alert(id=row.id, ts_ns=row.ts_ns, **values), row.acknowledged_ns)
+
+
+def _date(day: int) -> date:
+    try:
+        return date_of_day(day)
+    except OverflowError:
+        raise WriteRejected(what="An alert cannot be stored", why="its time is no date") from None
+
+
+def _time_of(id_: str) -> int:
+    """Read the time out of an alert's id; of what is no id, a time at which there is nothing."""
+    head = id_.partition("-")[0]
+    try:
+        return int(head, 16) if len(head) == 16 else 0
+    except ValueError:
+        return 0

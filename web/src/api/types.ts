@@ -1,0 +1,249 @@
+// The shapes of the server's HTTP and WebSocket interface, version 1.
+// Times are nanoseconds since 1970 UTC; JSON numbers keep them to 256 ns, and whole seconds exactly.
+
+export type Interval = "1s" | "1m" | "5m" | "1h" | "1d";
+export type TradingState = "trading" | "halted" | "paused" | "unknown";
+export type Severity = "info" | "warning" | "critical";
+
+export interface FeedInfo {
+  feed: string;
+  market: string;
+  zone: string;
+  is_live: boolean;
+}
+
+export interface IndicatorInfo {
+  name: string;
+  parameters: Record<string, number>;
+  pane: "price" | "own";
+  outputs: string[];
+}
+
+export interface RuleParameter {
+  name: string;
+  kind: "number" | "text" | "choice" | "boolean";
+  default: number | string | boolean | null;
+  unit?: string;
+  choices?: string[];
+  note?: string;
+}
+
+export interface RuleKind {
+  kind: string;
+  note?: string;
+  params: RuleParameter[];
+}
+
+export interface Info {
+  version: string;
+  feeds: FeedInfo[];
+  intervals: Interval[];
+  indicators: IndicatorInfo[];
+  limits: { sql_rows_max: number; sql_seconds_max: number; bars_max: number };
+  now_ns: number;
+  /** What the token allows; a server that does not tell refuses by itself. */
+  scopes?: string[];
+  rule_kinds?: RuleKind[];
+  notifiers?: string[];
+}
+
+export interface Row {
+  feed: string;
+  symbol: string;
+  last: number | null;
+  size: number | null;
+  ts_ns: number | null;
+  change: number | null;
+  change_pct: number | null;
+  change_base?: "close" | "open";
+  open: number | null;
+  high: number | null;
+  low: number | null;
+  volume: number | null;
+  trades: number | null;
+  vwap: number | null;
+  bid: number | null;
+  ask: number | null;
+  bid_size: number | null;
+  ask_size: number | null;
+  spread: number | null;
+  state: TradingState;
+  sparkline?: number[];
+}
+
+export interface Tick {
+  ts_ns: number;
+  price: number;
+  size: number;
+  side: string | null;
+  venue: string | null;
+  conditions: string | null;
+  flags: number;
+  trade_id: string | null;
+}
+
+export interface Quote {
+  ts_ns: number;
+  bid: number | null;
+  bid_size: number | null;
+  bid_venue: string | null;
+  ask: number | null;
+  ask_size: number | null;
+  ask_venue: string | null;
+}
+
+export interface Bar {
+  ts_open_ns: number;
+  ts_close_ns: number;
+  open: number | null;
+  high: number | null;
+  low: number | null;
+  close: number | null;
+  volume: number | null;
+  vwap: number | null;
+  trades: number;
+  session: string;
+  revision: number;
+  is_final: boolean;
+  flags: number;
+}
+
+/** Columns of equal length, one value a row. */
+export type Columns<T> = { [K in keyof T]: T[K][] };
+
+export interface Gap {
+  feed: string;
+  channel: string;
+  from_ns: number;
+  to_ns: number;
+  cause: string;
+  state: "open" | "repaired" | "permanent";
+  missing: number | null;
+  detail: string;
+}
+
+export interface BarsAnswer {
+  feed: string;
+  symbol: string;
+  interval: Interval;
+  has_more: boolean;
+  bars: Columns<Bar>;
+  /** By request text, then by output: as long as the bars, null where undefined. */
+  indicators: Record<string, Record<string, (number | null)[]>>;
+  gaps: Gap[];
+  sessions: { kind: "pre" | "regular" | "post"; from_ns: number; to_ns: number }[];
+}
+
+export interface Stage {
+  stage: string;
+  /** Absent for the sum of several processes of a kind. */
+  pid?: number;
+  kind: string;
+  state: string;
+  age_s: number;
+  records_per_s: number | null;
+  lag_records: number | null;
+  queued_frames: number | null;
+  lag_s: number | null;
+  latency_p50_ms: number | null;
+  latency_p99_ms: number | null;
+  batch_records: number | null;
+  retries: number | null;
+  dead_letters: number | null;
+  spool_bytes: number | null;
+  spool_age_s: number | null;
+  checkpoint_age_s: number | null;
+  rss_bytes: number | null;
+}
+
+export interface Pipeline {
+  stages: Stage[];
+  /** Absent where the page's server runs apart from them. */
+  servers?: { name: string; state: string; port: number | null }[];
+  lags?: Lag[];
+  dead_letters: number;
+  spool_bytes: number;
+  open_gaps?: number;
+}
+
+export interface Lag {
+  stage: string;
+  topic: string;
+  partition: number;
+  lag_records: number | null;
+}
+
+export interface SqlColumn {
+  name: string;
+  type: string;
+}
+
+export interface SqlSchema {
+  tables: { name: string; columns: SqlColumn[]; note?: string }[];
+  functions?: string[];
+  examples: { title: string; sql: string }[];
+}
+
+export type Cell = string | number | boolean | null;
+
+export interface SqlAnswer {
+  columns: SqlColumn[];
+  rows: Cell[][];
+  rows_count: number;
+  is_truncated: boolean;
+  elapsed_ms: number;
+}
+
+export interface Alert {
+  id: string;
+  rule: string;
+  kind: string;
+  feed: string;
+  symbol: string;
+  ts_ns: number;
+  recorded_ns: number;
+  value: number | null;
+  threshold: number | null;
+  message: string;
+  severity: Severity;
+  acknowledged_ns?: number | null;
+}
+
+export interface QuietHours {
+  from: string;
+  to: string;
+  zone: string;
+}
+
+export type RuleValue = number | string | boolean | null;
+
+export interface Rule {
+  name: string;
+  kind: string;
+  feed: string;
+  symbols: string[];
+  params: Record<string, RuleValue>;
+  interval?: Interval | null;
+  cooldown_s: number;
+  hysteresis?: number | null;
+  quiet: QuietHours[];
+  severity: Severity;
+  notify: string[];
+  is_enabled: boolean;
+  muted_until_ns?: number | null;
+  source: "file" | "page";
+}
+
+export interface Fired {
+  ts_ns: number;
+  symbol: string;
+  value: number | null;
+  threshold: number | null;
+  message: string;
+}
+
+export interface ApiProblem {
+  what: string;
+  why: string;
+  next_step: string;
+}

@@ -1,0 +1,56 @@
+import type { Bar, Gap, Interval } from "../api/types";
+import { blankOpenings } from "../bars/gaps";
+import type { Band } from "./bands";
+
+/** Every place on the axis: the openings of bars and of blanks, rising. */
+export function timelineOf(bars: readonly Bar[], holes: readonly Gap[], interval: Interval): number[] {
+  const blanks = blankOpenings(bars, holes, interval);
+  if (blanks.length === 0) return bars.map((bar) => bar.ts_open_ns);
+  const openings: number[] = [];
+  let at = 0;
+  for (const bar of bars) {
+    while (at < blanks.length && blanks[at]! < bar.ts_open_ns) openings.push(blanks[at++]!);
+    openings.push(bar.ts_open_ns);
+  }
+  return openings;
+}
+
+function placeAtOrBefore(timeline: readonly number[], ts_ns: number): number {
+  let low = 0;
+  let high = timeline.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (timeline[middle]! <= ts_ns) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}
+
+/** Where the sessions outside of regular hours lie: runs of bars, so that nights without bars take no room. */
+export function sessionBands(bars: readonly Bar[], timeline: readonly number[]): Band[] {
+  const bands: Band[] = [];
+  let open: Band | null = null;
+  let place = 0;
+  for (const bar of bars) {
+    while (timeline[place]! < bar.ts_open_ns) place += 1;
+    const isShaded = bar.session === "pre" || bar.session === "post" || bar.session === "closed";
+    if (!isShaded) open = null;
+    else if (open === null) bands.push((open = { kind: "session", from: place, to: place }));
+    else open.to = place;
+  }
+  return bands;
+}
+
+/** Where the holes lie on the axis; what lies before the first bar or after the last is clipped. */
+export function holeBands(holes: readonly Gap[], timeline: readonly number[]): Band[] {
+  const first_ns = timeline[0];
+  if (first_ns === undefined) return [];
+  return holes
+    .filter((hole) => hole.to_ns > first_ns)
+    .map((hole) => ({
+      kind: "hole",
+      isOpen: hole.state === "open",
+      from: Math.max(0, placeAtOrBefore(timeline, hole.from_ns)),
+      to: Math.max(0, placeAtOrBefore(timeline, hole.to_ns - 1)),
+    }));
+}

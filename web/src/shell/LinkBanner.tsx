@@ -1,0 +1,44 @@
+import { useEffect, useState } from "preact/hooks";
+import { timeOfDay } from "../format/times";
+import { infoProblem, zone } from "../state/info";
+import { boardLink, focusLink, isStale, retryNow } from "../state/live";
+
+// A restart of the server is over in a moment; only what lasts deserves a banner.
+const PATIENCE_MS = 1_500;
+
+/** Says that prices are old, since when, why, and when the next attempt is. */
+export function LinkBanner() {
+  const [isShown, setShown] = useState(false);
+  const [now_ms, setNow] = useState(Date.now());
+  const stale = isStale.value;
+  useEffect(() => {
+    if (!stale) {
+      setShown(false);
+      return;
+    }
+    const patience = setTimeout(() => setShown(true), PATIENCE_MS);
+    const clock = setInterval(() => setNow(Date.now()), 500);
+    return () => {
+      clearTimeout(patience);
+      clearInterval(clock);
+    };
+  }, [stale]);
+  if (!isShown || !stale) return null;
+  const link = boardLink.value.state === "live" ? focusLink.value : boardLink.value;
+  const wait_s = Math.max(0, Math.ceil((link.retry_ms - now_ms) / 1000));
+  return (
+    <div class="banner" role="alert">
+      <p>
+        <b>Not connected.</b>{" "}
+        {link.heard_ms > 0
+          ? `Prices are those of ${timeOfDay(link.heard_ms * 1e6, zone.value)}`
+          : (infoProblem.value?.what ?? "No data has come yet")}
+        {link.reason && ` (${link.reason})`}.{" "}
+        <span class="num">{link.state === "waiting" ? `Next attempt in ${wait_s} s.` : "Connecting…"}</span>
+      </p>
+      <button type="button" class="button" disabled={link.state !== "waiting"} onClick={retryNow}>
+        Try now
+      </button>
+    </div>
+  );
+}

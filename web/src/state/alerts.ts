@@ -1,0 +1,48 @@
+import { computed, signal } from "@preact/signals";
+import { get, write } from "../api/http";
+import type { Alert } from "../api/types";
+
+const PAGE = 200;
+// What stays in memory of a day with many alerts; older ones are a request away.
+const KEPT_MAX = 5_000;
+
+/** Newest first, each id once. */
+export const alerts = signal<Alert[]>([]);
+export const hasOlder = signal(true);
+/** The newest alert of the stream, for the announcement; null until one comes. */
+export const newest = signal<Alert | null>(null);
+
+export const unacknowledged = computed(
+  () => alerts.value.filter((alert) => alert.acknowledged_ns == null).length,
+);
+
+/** Adds alerts; one that is known is replaced, because acknowledging changes it. */
+export function addAlerts(fresh: Alert[]): void {
+  if (fresh.length === 0) return;
+  const byId = new Map(alerts.value.map((alert) => [alert.id, alert]));
+  for (const alert of fresh) byId.set(alert.id, alert);
+  alerts.value = [...byId.values()].sort((a, b) => b.ts_ns - a.ts_ns).slice(0, KEPT_MAX);
+}
+
+/** Takes alerts of the stream and announces the newest that is not known. */
+export function announceAlerts(fresh: Alert[]): void {
+  const known = new Set(alerts.value.map((alert) => alert.id));
+  const unknown = fresh.filter((alert) => !known.has(alert.id));
+  addAlerts(fresh);
+  newest.value = unknown.reduce<Alert | null>(
+    (best, alert) => (best === null || alert.ts_ns > best.ts_ns ? alert : best),
+    null,
+  ) ?? newest.value;
+}
+
+export async function loadOlderAlerts(): Promise<void> {
+  const before_ns = alerts.value.at(-1)?.ts_ns ?? null;
+  const page = await get<{ alerts: Alert[] }>("alerts", { limit: PAGE, before_ns });
+  hasOlder.value = page.alerts.length === PAGE;
+  addAlerts(page.alerts);
+}
+
+export async function acknowledge(alert: Alert): Promise<void> {
+  await write("POST", `alerts/${encodeURIComponent(alert.id)}/acknowledge`);
+  addAlerts([{ ...alert, acknowledged_ns: Date.now() * 1e6 }]);
+}

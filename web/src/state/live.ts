@@ -1,0 +1,130 @@
+// The two connections of the page and what they fill. The board follows all symbols and stays as it is;
+// the focus follows the chosen symbol, so that choosing another one costs no snapshot of the whole market.
+
+import { effect, signal } from "@preact/signals";
+import type { Bar } from "../api/types";
+import type { ChartKey } from "../bars/model";
+import { barsOf } from "../bars/series";
+import { LiveSocket, type LinkState } from "../live/socket";
+import { addAlerts, announceAlerts } from "./alerts";
+import { recheckToken } from "./info";
+import { keyOf, replaceRows, rows, splitKey, updateRows } from "./market";
+import { takePipeline } from "./pipeline";
+import { chosen, interval } from "./settings";
+import { addTrades, quote, replaceTape } from "./tape";
+
+// Nobody reads 10,000 symbols ten times a second; a slower beat keeps sorting and drawing cheap.
+const BEATS: [symbolsMax: number, every_ms: number][] = [
+  [500, 100],
+  [2_000, 250],
+  [Number.POSITIVE_INFINITY, 1_000],
+];
+
+/** What a chart needs of the stream. */
+export interface ChartSink {
+  key: ChartKey;
+  /** A new connection or a hole: the bars since the last final one must be fetched. */
+  renewed(): void;
+  bars(bars: Bar[]): void;
+}
+
+let sink: ChartSink | null = null;
+let isFocusWhole = false;
+
+/** Registers the one chart that the focus feeds; gives what ends that. */
+export function feedChart(next: ChartSink): () => void {
+  sink = next;
+  if (isFocusWhole) next.renewed();
+  return () => {
+    if (sink === next) sink = null;
+  };
+}
+
+/** The chart, unless it still shows what was chosen before and is about to go. */
+function currentSink(): ChartSink | null {
+  if (sink === null) return null;
+  const { feed, symbol } = sink.key;
+  return keyOf({ feed, symbol }) === chosen.value && sink.key.interval === interval.value ? sink : null;
+}
+
+let lastState: LinkState = "connecting";
+let every_ms = BEATS[0]![1];
+let hasAlerts = false;
+
+const board = new LiveSocket({
+  snapshot(message) {
+    replaceRows(message.symbols);
+    if (hasAlerts) announceAlerts(message.alerts ?? []);
+    else addAlerts(message.alerts ?? []);
+    hasAlerts = true;
+    if (message.pipeline) takePipeline(message.pipeline);
+    if (!rows.has(chosen.value)) chosen.value = rows.keys().next().value ?? "";
+    const beat = BEATS.find(([symbolsMax]) => rows.size <= symbolsMax)![1];
+    if (beat !== every_ms) {
+      every_ms = beat;
+      followBoard();
+    }
+  },
+  update(message) {
+    if (message.symbols) updateRows(message.symbols);
+    if (message.alerts) announceAlerts(message.alerts);
+    if (message.pipeline) takePipeline(message.pipeline);
+    if (chosen.value === "") chosen.value = rows.keys().next().value ?? "";
+  },
+});
+
+const focus = new LiveSocket({
+  snapshot(message) {
+    isFocusWhole = true;
+    const { tape, chart } = message;
+    if (Array.isArray(tape)) replaceTape(tape, null);
+    else replaceTape(tape?.trades ?? [], tape?.quote ?? null);
+    if (chart) currentSink()?.bars(Array.isArray(chart.bars) ? chart.bars : barsOf(chart.bars));
+    currentSink()?.renewed();
+  },
+  update(message) {
+    if (message.trades) addTrades(message.trades);
+    if (message.quote) quote.value = message.quote;
+    if (message.bars) currentSink()?.bars(message.bars);
+  },
+});
+
+function followBoard(): void {
+  board.subscribe({ symbols: "*", every_ms, tape: null, chart: null, alerts: true, pipeline: true });
+}
+
+export const boardLink = board.link;
+export const focusLink = focus.link;
+/** Whether what is on the screen may be old. */
+export const isStale = signal(true);
+
+/** Opens the connections; called once, when the server has told what it offers. */
+export function goLive(): void {
+  followBoard();
+  effect(() => {
+    if (chosen.value === "") return;
+    isFocusWhole = false;
+    focus.subscribe({
+      symbols: [],
+      every_ms: 100,
+      tape: chosen.value,
+      chart: { ...splitKey(chosen.value), interval: interval.value },
+      alerts: false,
+      pipeline: false,
+    });
+  });
+  effect(() => {
+    isStale.value = board.link.value.state !== "live" || (chosen.value !== "" && focus.link.value.state !== "live");
+  });
+  effect(() => {
+    const { state } = board.link.value;
+    if (state !== lastState && (state === "waiting" || state === "refused")) void recheckToken();
+    lastState = state;
+  });
+  window.addEventListener("online", retryNow);
+}
+
+export function retryNow(): void {
+  board.retryNow();
+  focus.retryNow();
+}

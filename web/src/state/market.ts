@@ -1,0 +1,61 @@
+import { signal } from "@preact/signals";
+import type { Row } from "../api/types";
+
+/** "feed|symbol" */
+export function keyOf(row: { feed: string; symbol: string }): string {
+  return `${row.feed}|${row.symbol}`;
+}
+
+export function splitKey(key: string): { feed: string; symbol: string } {
+  const bar = key.indexOf("|");
+  return { feed: key.slice(0, bar), symbol: key.slice(bar + 1) };
+}
+
+// One map for 10,000 symbols, and one number that says it changed: a signal a row would cost more than
+// drawing the forty rows that are in sight.
+export const rows = new Map<string, Row>();
+/** Rises when values changed, at most once a frame. */
+export const ticked = signal(0);
+/** Rises when symbols came or went. */
+export const listed = signal(0);
+/** Whether a first snapshot came, even an empty one. */
+export const isKnown = signal(false);
+/** The way of the last price of each symbol: 1 up, -1 down. */
+export const ways = new Map<string, -1 | 0 | 1>();
+
+let isFrameDue = false;
+
+export function tickSoon(): void {
+  if (isFrameDue) return;
+  isFrameDue = true;
+  requestAnimationFrame(() => {
+    isFrameDue = false;
+    ticked.value += 1;
+  });
+}
+
+export function replaceRows(fresh: Row[]): void {
+  rows.clear();
+  ways.clear();
+  for (const row of fresh) rows.set(keyOf(row), row);
+  isKnown.value = true;
+  listed.value += 1;
+  tickSoon();
+}
+
+export function updateRows(changed: Row[]): void {
+  let isNew = false;
+  for (const row of changed) {
+    const key = keyOf(row);
+    const before = rows.get(key);
+    if (before === undefined) isNew = true;
+    else {
+      // Sparklines come once a minute only; a row without one keeps what it has.
+      if (row.sparkline === undefined && before.sparkline !== undefined) row.sparkline = before.sparkline;
+      if (row.last !== before.last) ways.set(key, (row.last ?? 0) > (before.last ?? 0) ? 1 : -1);
+    }
+    rows.set(key, row);
+  }
+  if (isNew) listed.value += 1;
+  tickSoon();
+}

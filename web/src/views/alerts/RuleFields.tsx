@@ -1,0 +1,143 @@
+import type { ComponentChildren } from "preact";
+import type { RuleParameter, Severity } from "../../api/types";
+import { info } from "../../state/info";
+import { defaultsOf, parameterTitle, type Draft, type DraftErrors } from "./draft";
+
+const SEVERITIES: Severity[] = ["info", "warning", "critical"];
+// For a server that does not describe its kinds: parameters are then written as JSON.
+const KINDS = [
+  "price_crosses", "percent_move", "sigma_move", "volume_spike", "spread", "vwap_cross", "new_high", "new_low",
+  "halt", "resume", "gap", "silent_feed", "lag", "bar_condition",
+];
+
+interface Props {
+  draft: Draft;
+  errors: DraftErrors;
+  /** The name is what the rule is known by, and cannot change. */
+  isNameFixed: boolean;
+  onChange: (draft: Draft) => void;
+}
+
+export function RuleFields({ draft, errors, isNameFixed, onChange }: Props) {
+  const kinds = info.value?.rule_kinds ?? [];
+  const kind = kinds.find((one) => one.kind === draft.kind);
+  const set = (change: Partial<Draft>) => onChange({ ...draft, ...change });
+  const text = (name: "symbols" | "cooldown_s" | "hysteresis" | "notify" | "name", extra: object = {}) => (
+    <input class="input" value={draft[name]} aria-invalid={name in errors} onInput={(event) => set({ [name]: event.currentTarget.value })} {...extra} />
+  );
+  return (
+    <div class="fields">
+      <Field label="Name" error={errors["name"]}>{text("name", { disabled: isNameFixed, required: true, autofocus: true })}</Field>
+      <Field label="Kind" note={kind?.note}>
+        <select
+          class="input"
+          value={draft.kind}
+          onChange={(event) => {
+            const next = event.currentTarget.value;
+            set({ kind: next, params: defaultsOf(kinds.find((one) => one.kind === next)) });
+          }}
+        >
+          {(kinds.length > 0 ? kinds.map((one) => one.kind) : KINDS).map((name) => (
+            <option key={name} value={name}>{name.replaceAll("_", " ")}</option>
+          ))}
+        </select>
+      </Field>
+      {kind?.params.map((parameter) => (
+        <Field
+          key={parameter.name}
+          label={`${parameterTitle(parameter.name)}${parameter.unit ? ` (${parameter.unit})` : ""}`}
+          note={parameter.note}
+          error={errors[`params.${parameter.name}`]}
+        >
+          <ParameterInput
+            parameter={parameter}
+            value={draft.params[parameter.name] ?? ""}
+            isWrong={`params.${parameter.name}` in errors}
+            onInput={(value) => set({ params: { ...draft.params, [parameter.name]: value } })}
+          />
+        </Field>
+      ))}
+      {kind === undefined && (
+        <Field label="Parameters, as JSON" error={errors["paramsJson"]}>
+          <textarea class="input" rows={3} value={draft.paramsJson} onInput={(event) => set({ paramsJson: event.currentTarget.value })} />
+        </Field>
+      )}
+      <Field label="Symbols" note="With commas between; * for all" error={errors["symbols"]}>{text("symbols")}</Field>
+      <Field label="Feed">
+        <select class="input" value={draft.feed} onChange={(event) => set({ feed: event.currentTarget.value })}>
+          {info.value?.feeds.map(({ feed }) => <option key={feed} value={feed}>{feed}</option>)}
+        </select>
+      </Field>
+      <Field label="Severity">
+        <select class="input" value={draft.severity} onChange={(event) => set({ severity: event.currentTarget.value as Severity })}>
+          {SEVERITIES.map((severity) => <option key={severity} value={severity}>{severity}</option>)}
+        </select>
+      </Field>
+      <Field label="Interval of bars" note="Where the kind looks at bars">
+        <select class="input" value={draft.interval} onChange={(event) => set({ interval: event.currentTarget.value })}>
+          <option value="">as the kind has it</option>
+          {info.value?.intervals.map((one) => <option key={one} value={one}>{one}</option>)}
+        </select>
+      </Field>
+      <Field label="Cool-down (s)" note="Silent this long after it fired" error={errors["cooldown_s"]}>{text("cooldown_s", { inputMode: "numeric" })}</Field>
+      <Field label="Hysteresis" note="How far back before it may fire again" error={errors["hysteresis"]}>{text("hysteresis", { inputMode: "decimal" })}</Field>
+      <Field label={`Quiet hours (${draft.quietZone})`} error={errors["quiet"]}>
+        <span class="row">
+          <input class="input" type="time" aria-label="Quiet from" value={draft.quietFrom} onInput={(event) => set({ quietFrom: event.currentTarget.value })} />
+          to
+          <input class="input" type="time" aria-label="Quiet to" value={draft.quietTo} onInput={(event) => set({ quietTo: event.currentTarget.value })} />
+        </span>
+      </Field>
+      <Field label="Tell" note={notifierNote()}>{text("notify")}</Field>
+    </div>
+  );
+}
+
+function notifierNote(): string {
+  const names = info.value?.notifiers ?? [];
+  return names.length > 0 ? `Names, with commas between: ${names.join(", ")}` : "Names of notifiers of ticktrail.toml";
+}
+
+interface FieldProps {
+  label: string;
+  note?: string | undefined;
+  error?: string | undefined;
+  children: ComponentChildren;
+}
+
+function Field({ label, note, error, children }: FieldProps) {
+  return (
+    <label class="field">
+      <span class="field-label">{label}</span>
+      {children}
+      {error ? <span class="field-error" role="alert">{error}</span> : note && <small>{note}</small>}
+    </label>
+  );
+}
+
+interface ParameterProps {
+  parameter: RuleParameter;
+  value: string;
+  isWrong: boolean;
+  onInput: (value: string) => void;
+}
+
+function ParameterInput({ parameter, value, isWrong, onInput }: ParameterProps) {
+  const choices = parameter.kind === "boolean" ? ["true", "false"] : parameter.choices;
+  if (choices) {
+    return (
+      <select class="input" value={value} onChange={(event) => onInput(event.currentTarget.value)}>
+        {choices.map((choice) => <option key={choice} value={choice}>{choice}</option>)}
+      </select>
+    );
+  }
+  return (
+    <input
+      class="input"
+      inputMode={parameter.kind === "number" ? "decimal" : "text"}
+      value={value}
+      aria-invalid={isWrong}
+      onInput={(event) => onInput(event.currentTarget.value)}
+    />
+  );
+}

@@ -44,8 +44,8 @@ _KINDS = ("http", "websocket")
 _WRONG_TOKEN, _FOREIGN = 4001, 4003
 
 
-def make_app(service: Service, guard: Guard, clock: Clock) -> Litestar:
-    """Put the server together."""
+def make_app(service: Service, guard: Guard, clock: Clock) -> ASGIApp:
+    """Put the server together. The guard stands before the router: a stranger learns of no path."""
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
@@ -62,15 +62,15 @@ def make_app(service: Service, guard: Guard, clock: Clock) -> Litestar:
         if PAGE.is_dir()
         else [no_page]
     )
-    return Litestar(
+    app = Litestar(
         [api, health, *page],
         lifespan=[lifespan],
         state=State({"service": service, "clock": clock}),
-        middleware=[lambda app: _Door(app, guard)],
         exception_handlers={TicktrailError: _told, HTTPException: _refused},
         openapi_config=OpenAPIConfig(title="ticktrail", version=__version__, path=f"{API}/schema"),
         logging_config=None,
     )
+    return _Door(app, guard)
 
 
 @get("/healthz", include_in_schema=False)
@@ -121,7 +121,7 @@ class _Socket:
 
 
 class _Door:
-    """Lets requests in, as the guard has it; ASGI middleware around everything."""
+    """Lets requests in, as the guard has it; stands around everything."""
 
     def __init__(self, app: ASGIApp, guard: Guard) -> None:
         self._app = app

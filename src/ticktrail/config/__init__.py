@@ -1,22 +1,18 @@
 """Typed settings: file < environment < flag; secrets masked."""
 
 from ticktrail.config.load import Loaded, Row, describe, load
+from ticktrail.config.outward import AlertsSettings, AlertTarget, ServeSettings, ServeToken, Watchlist
 from ticktrail.config.secret import Secret
 from ticktrail.config.section import Text, convert_section, unknown_setting
 from ticktrail.config.settings import (
-    AlertsSettings,
-    AlertTarget,
     BarsSettings,
     CaptureSettings,
     KafkaSettings,
     PersistSettings,
-    ServeSettings,
-    ServeToken,
     Settings,
     StackSettings,
     StoreSettings,
     TelemetrySettings,
-    Watchlist,
 )
 from ticktrail.config.terminal import wants_color
 

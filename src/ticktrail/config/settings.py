@@ -12,45 +12,34 @@ from typing import Annotated, Any, Literal
 import msgspec
 import platformdirs
 
+from ticktrail.config.fields import (
+    BatchMilliseconds,
+    Consistency,
+    Count,
+    Keyspace,
+    Milliseconds,
+    Name,
+    Port,
+    Seconds,
+    Section,
+    TopicPrefix,
+)
+from ticktrail.config.outward import AlertsSettings, ServeSettings
 from ticktrail.config.secret import Secret
 
 __all__ = [
-    "AlertTarget",
-    "AlertsSettings",
     "BarsSettings",
     "CaptureSettings",
     "KafkaSettings",
     "PersistSettings",
-    "ServeSettings",
-    "ServeToken",
     "Settings",
     "StackSettings",
     "StoreSettings",
     "TelemetrySettings",
-    "Watchlist",
 ]
 
-Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
-Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
-Name = Annotated[str, msgspec.Meta(min_length=1)]
-# A day: longer is a slip of units, and infinity would make a stop wait for ever.
-Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
-Milliseconds = Annotated[float, msgspec.Meta(ge=0, le=86_400_000)]
-BatchMilliseconds = Annotated[int, msgspec.Meta(ge=0, le=60_000)]
-# What Kafka allows in a topic's name, with room for the rest of it below 249 characters.
-TopicPrefix = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9._-]{1,100}$")]
-# What CQL takes unquoted; capitals would be folded silently.
-Keyspace = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
-Consistency = Literal["ONE", "TWO", "THREE", "QUORUM", "ALL", "LOCAL_QUORUM", "EACH_QUORUM", "LOCAL_ONE"]
 
-_TOKEN_CHARACTERS_MIN = 16
-
-
-class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of the sections: immutable, by keyword only, unknown names refused."""
-
-
-class KafkaSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class KafkaSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How to reach Kafka, and how its topics are made.
 
     Parameters
@@ -102,7 +91,7 @@ class KafkaSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
             raise ValueError("kafka.tls_certificate_file and kafka.tls_key_file need each other")
 
 
-class StoreSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class StoreSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How to reach Cassandra, and how its tables are made.
 
     Parameters
@@ -146,7 +135,7 @@ class StoreSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
             raise ValueError("store.password without store.user")
 
 
-class StackSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class StackSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The embedded Kafka and Cassandra.
 
     Parameters
@@ -179,7 +168,7 @@ class StackSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
             raise ValueError(f"stack.kafka_port and stack.cassandra_port are both {self.kafka_port}")
 
 
-class CaptureSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CaptureSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Feeds to Kafka.
 
     Parameters
@@ -226,7 +215,7 @@ class CaptureSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields
     resubscribe_ms_min: Annotated[int, msgspec.Meta(ge=1, le=86_400_000)] = 600_000
 
 
-class PersistSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class PersistSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Kafka to Cassandra.
 
     Parameters
@@ -247,7 +236,7 @@ class PersistSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields
     requests_in_flight_max: Annotated[int, msgspec.Meta(ge=1, le=4_096)] = 64
 
 
-class BarsSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class BarsSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Trades to bars.
 
     Parameters
@@ -277,135 +266,7 @@ class BarsSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     poll_records_max: Count = 20_000
 
 
-class Watchlist(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A named list of symbols; rules name it as ``"@tech"``.
-
-    Parameters
-    ----------
-    name
-        Letters, digits, dashes.
-    symbols
-        Canonical.
-    """
-
-    name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
-    symbols: tuple[Name, ...]
-
-
-class AlertTarget(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where alerts are sent to.
-
-    Parameters
-    ----------
-    name
-        By which rules name it.
-    kind
-        ``"apprise"`` (mail, chats, desktop: https://appriseit.com) or ``"webhook"`` (signed, see docs).
-    url, url_file
-        The service's address with its credentials, or the file that holds it.
-    secret, secret_file
-        Of a webhook: its signature is made with it.
-    """
-
-    name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
-    kind: Literal["apprise", "webhook"] = "apprise"
-    url: Secret = Secret("")
-    url_file: str = ""
-    secret: Secret = Secret("")
-    secret_file: str = ""
-
-    def __post_init__(self) -> None:
-        if bool(self.url) == bool(self.url_file):
-            raise ValueError("a target needs either url or url_file")
-        if (self.kind == "webhook") != bool(self.secret or self.secret_file):
-            raise ValueError("webhooks need a secret or secret_file, and other targets have none")
-
-
-class AlertsSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Rules on the live data, and whom they notify.
-
-    Parameters
-    ----------
-    group
-        Consumer group; that of the notifiers has ``-notify`` behind it.
-    batch_ms
-        How long records are gathered in Kafka before they are evaluated together.
-    poll_records_max
-        Records taken from Kafka at once.
-    snapshot_ms
-        How often the evaluation's state is stored; after a crash it goes on from the last one.
-    rules
-        ``[[alerts.rules]]``; checked by the alerts themselves.
-    watchlists
-        ``[[alerts.watchlists]]``.
-    targets
-        ``[[alerts.targets]]``.
-    notify_tries_max
-        After so many a notification becomes a dead letter.
-    notify_age_s_max
-        Alerts older than that are recorded, and nobody is notified any more.
-    """
-
-    group: Name = "ticktrail-alerts"
-    batch_ms: BatchMilliseconds = 20
-    poll_records_max: Count = 20_000
-    snapshot_ms: Annotated[int, msgspec.Meta(ge=100, le=600_000)] = 5_000
-    rules: tuple[dict[str, Any], ...] = ()
-    watchlists: tuple[Watchlist, ...] = ()
-    targets: tuple[AlertTarget, ...] = ()
-    notify_tries_max: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 8
-    notify_age_s_max: Seconds = 3_600.0
-
-
-class ServeToken(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who may ask the server of the page.
-
-    Parameters
-    ----------
-    name
-        For logs.
-    token
-        What is sent as ``Authorization: Bearer …``.
-    scopes
-        ``"read"`` (live and stored data), ``"sql"``, ``"alerts"`` (change rules, acknowledge).
-    """
-
-    name: Name
-    token: Secret
-    scopes: tuple[Literal["read", "sql", "alerts"], ...] = ("read",)
-
-    def __post_init__(self) -> None:
-        if len(self.token.reveal()) < _TOKEN_CHARACTERS_MIN:
-            raise ValueError(f"the token of {self.name} has fewer than {_TOKEN_CHARACTERS_MIN} characters")
-
-
-class ServeSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The page and the API.
-
-    Parameters
-    ----------
-    host
-        Where to listen. Beyond loopback only with tokens.
-    port
-        0 takes a free one.
-    tokens
-        ``[[serve.tokens]]``; without any, each run makes one of its own, for loopback only.
-    allowed_hosts
-        Names that the server is called by besides its own: behind a proxy.
-    sql_seconds_max, sql_rows_max, sql_at_once_max
-        Bounds of questions in SQL.
-    """
-
-    host: Name = "127.0.0.1"
-    port: Port = 8600
-    tokens: tuple[ServeToken, ...] = ()
-    allowed_hosts: tuple[Name, ...] = ()
-    sql_seconds_max: Seconds = 30.0
-    sql_rows_max: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 100_000
-    sql_at_once_max: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
-
-
-class TelemetrySettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TelemetrySettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Logs and metrics.
 
     Parameters
@@ -424,7 +285,7 @@ class TelemetrySettings(_Section, frozen=True, kw_only=True, forbid_unknown_fiel
     metrics_port: Port = 0
 
 
-class Settings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Settings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All sections.
 
     Parameters
@@ -442,4 +303,4 @@ class Settings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     alerts: AlertsSettings = AlertsSettings()
     serve: ServeSettings = ServeSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
-    feeds: dict[str, dict[str, Any]] = {}
+    feeds: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)

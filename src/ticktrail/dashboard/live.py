@@ -62,6 +62,8 @@ class LiveReader:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="live", daemon=True)
         self._next_lag_ns = 0
+        # When the last poll was; what comes after it has not been taken.
+        self._polled_ns: int | None = None
         self.trouble: TicktrailError | None = None
         self.has_caught_up = threading.Event()
 
@@ -87,17 +89,20 @@ class LiveReader:
 
     def _read(self) -> None:
         topics, now_ns = Topics.of(self._settings), self._clock.now_ns()
+        # After trouble not from the start again: trades of open minutes would count twice.
         since_ns = {
-            topics.for_record(record): now_ns - seconds * NS_PER_SECOND
+            topics.for_record(record): self._polled_ns or now_ns - seconds * NS_PER_SECOND
             for record, seconds in _SINCE_S.items()
         }
         onlooker = Onlooker(self._settings, since_ns, _BATCH_MS)
         try:
             self.trouble = None
             while not self._stop.is_set():
+                polled_ns = self._clock.now_ns()
                 values = [value for seen in onlooker.poll(_RECORDS_MAX, _POLL_S) for value in seen.values]
                 if values:
                     self._hand_over(decode_columns(values), len(values))
+                    self._polled_ns = polled_ns
                 self._look(onlooker)
         finally:
             onlooker.close()

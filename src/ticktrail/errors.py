@@ -46,6 +46,7 @@ __all__ = [
     "FileFormatError",
     "JarCorrupt",
     "JavaMissing",
+    "NotFound",
     "Overloaded",
     "PortTaken",
     "QueryError",
@@ -150,6 +151,10 @@ class FeedDisconnected(Transient):
 @dataclass(kw_only=True, eq=False)
 class UsageError(Terminal):
     """The command or call is wrong; the command line exits with code 2."""
+
+
+class NotFound(UsageError):
+    """There is nothing of the name or id that was given."""
 
 
 @dataclass(kw_only=True, eq=False)

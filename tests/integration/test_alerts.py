@@ -178,8 +178,8 @@ def test_a_rule_made_while_it_runs_fires_and_its_alert_is_acknowledged(
         book.replace("fifty", {**RULE, "notify": [], "params": {"price": 60.0}})
         book.delete("fifty")
         assert [rule.name for rule in book.rules()] == ["ten"]
-        assert seen in book.alerts(10, before_ns=seen.alert.ts_ns + 1)
-        assert seen not in book.alerts(10, before_ns=seen.alert.ts_ns)
+        assert seen in book.alerts(10, before=f"{seen.alert.ts_ns + 1:016x}-{0:020x}")
+        assert seen not in book.alerts(10, before=seen.alert.id)
 
 
 def test_a_rule_is_tested_against_history(

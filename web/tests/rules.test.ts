@@ -4,9 +4,13 @@ import { draftOf, emptyDraft, ruleOf } from "../src/views/alerts/draft";
 
 const KIND: RuleKind = {
   kind: "percent_move",
+  note: "",
+  source: "trades",
+  unit: "%",
   params: [
-    { name: "percent", kind: "number", default: 2 },
-    { name: "direction", kind: "choice", default: "either", choices: ["up", "down", "either"] },
+    { name: "percent", kind: "number", default: null, is_required: true, unit: "%", choices: [], note: "" },
+    { name: "causes", kind: "list", default: [], is_required: false, unit: "", choices: [], note: "" },
+    { name: "direction", kind: "choice", default: "either", is_required: false, unit: "", choices: ["up", "down", "either"], note: "" },
   ],
 };
 const RULE: Rule = {
@@ -14,8 +18,8 @@ const RULE: Rule = {
   kind: "percent_move",
   feed: "sim",
   symbols: ["AAPL", "BRK.A"],
-  params: { percent: 2.5, direction: "up" },
-  interval: null,
+  params: { percent: 2.5, causes: ["disconnect", "silence"], direction: "up" },
+  interval: "5m",
   cooldown_s: 60,
   hysteresis: 0.5,
   quiet: [
@@ -32,12 +36,13 @@ it("a rule that is opened and saved is the same, even what the form does not sho
   expect(ruleOf(draftOf(RULE, KIND, "UTC"), KIND, RULE)).toEqual({ rule: RULE });
 });
 
-it("a rule of a kind that the server does not describe keeps its parameters", () => {
-  expect(ruleOf(draftOf(RULE, undefined, "UTC"), undefined, RULE)).toEqual({ rule: RULE });
-});
-
 it("each wrong field is named", () => {
-  const draft = { ...emptyDraft(KIND, "sim", "UTC"), symbols: " ", cooldown_s: "-1", quietFrom: "22:00", params: { percent: "two" } };
+  const draft = { ...emptyDraft(KIND, "sim", "*", "UTC"), symbols: " ", cooldown_s: "-1", quietFrom: "22:00", params: { percent: "two" } };
   const answer = ruleOf(draft, KIND, { quiet: [] });
   expect("errors" in answer && Object.keys(answer.errors).sort()).toEqual(["cooldown_s", "name", "params.percent", "quiet", "symbols"]);
+});
+
+it("a parameter that is needed and missing is named", () => {
+  const answer = ruleOf({ ...emptyDraft(KIND, "sim", "AAPL", "UTC"), name: "moves" }, KIND, { quiet: [] });
+  expect("errors" in answer && Object.keys(answer.errors)).toEqual(["params.percent"]);
 });

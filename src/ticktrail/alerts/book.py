@@ -15,7 +15,7 @@ import msgspec
 from ticktrail.alerts.rules import Rule, Scope, check_rules, parse_rule, rules_of
 from ticktrail.clock import NS_PER_SECOND, Clock
 from ticktrail.config import AlertsSettings
-from ticktrail.errors import UsageError
+from ticktrail.errors import NotFound, UsageError
 from ticktrail.store import AlertStore, StoredAlert
 from ticktrail.telemetry import get_logger
 
@@ -125,9 +125,9 @@ class RuleBook:
                 return msgspec.structs.replace(rule, muted_until_ns=until_ns)
         raise _unknown(name)
 
-    def alerts(self, limit: int = 200, before_ns: int | None = None) -> list[StoredAlert]:
-        """List the newest alerts, at most 1,000; with `before_ns` those of earlier events."""
-        return self._store.read(max(1, min(limit, _ALERTS_MAX)), before_ns)
+    def alerts(self, limit: int = 200, before: str | None = None) -> list[StoredAlert]:
+        """List the newest alerts, at most 1,000; with the id of one, those before it."""
+        return self._store.read(max(1, min(limit, _ALERTS_MAX)), before)
 
     def acknowledge(self, id_: str) -> None:
         """Note that somebody has seen an alert.
@@ -138,7 +138,7 @@ class RuleBook:
             There is none of that id.
         """
         if not self._store.acknowledge(id_, self._clock.now_ns()):
-            raise UsageError(
+            raise NotFound(
                 what=f"There is no alert {id_[:64]!r}", next_step="List them with `ticktrail alerts list`."
             )
 
@@ -187,7 +187,7 @@ def _taken(name: str) -> UsageError:
     )
 
 
-def _unknown(name: str) -> UsageError:
-    return UsageError(
+def _unknown(name: str) -> NotFound:
+    return NotFound(
         what=f"There is no rule {name[:64]!r}", next_step="List them with `ticktrail alerts rules`."
     )

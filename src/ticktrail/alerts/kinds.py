@@ -228,12 +228,15 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
         Of value, threshold and hysteresis.
     is_crossing
         Whether the first value only tells the side; else it may fire at once.
+    note
+        What it says, where `params` is of several kinds.
     """
 
     params: type[Params]
     source: str
     unit: str = ""
     is_crossing: bool = False
+    note: str = ""
 
 
 KINDS: dict[str, Kind] = {
@@ -243,10 +246,14 @@ KINDS: dict[str, Kind] = {
     "volume_spike": Kind(params=VolumeSpike, source="bars", unit="×"),
     "spread": Kind(params=Spread, source="quotes"),
     "vwap_cross": Kind(params=VwapCross, source="trades", unit="%", is_crossing=True),
-    "new_high": Kind(params=NewExtreme, source="trades", unit="%"),
-    "new_low": Kind(params=NewExtreme, source="trades", unit="%"),
-    "halt": Kind(params=NoParams, source="status"),
-    "resume": Kind(params=NoParams, source="status"),
+    "new_high": Kind(
+        params=NewExtreme, source="trades", unit="%", note="A trade above all of the trading day's before it."
+    ),
+    "new_low": Kind(
+        params=NewExtreme, source="trades", unit="%", note="A trade below all of the trading day's before it."
+    ),
+    "halt": Kind(params=NoParams, source="status", note="Trading of the symbol stops, or pauses."),
+    "resume": Kind(params=NoParams, source="status", note="Trading goes on after a halt that was seen."),
     "gap": Kind(params=Gaps, source="gaps", unit="s"),
     "silent_feed": Kind(params=Silent, source="trades", unit="s"),
     "lag": Kind(params=Lag, source="trades", unit="ms"),

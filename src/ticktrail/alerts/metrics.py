@@ -62,7 +62,7 @@ ASSIGNED = Gauge(
 LAG = Gauge(
     "ticktrail_alerts_lag_records",
     "Values in the log behind the last one taken.",
-    labels=("reader",),
+    labels=("topic", "partition"),
     unit="records",
 )
 LOST = Counter(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,12 +50,25 @@ class Tested(NamedTuple):
     records: int
 
 
-def would_fire(scope: Scope, reader: Reader, usual: Usual, start_ns: int, end_ns: int) -> Tested:
+def would_fire(
+    scope: Scope,
+    reader: Reader,
+    usual: Usual,
+    span_ns: tuple[int, int],
+    check: Callable[[], None] = lambda: None,
+) -> Tested:
     """Evaluate a rule over what is stored of a span of time.
 
     The log's times are not stored: a lag is told from the receive times, and for silence a heartbeat of each
     second is assumed. It is read from the beginning of the first trading day on (bars: some
     days before), so that VWAP, highs and windows are what they were; what fired before is left out.
+
+    Parameters
+    ----------
+    span_ns
+        From the first to before the second, nanoseconds since 1970.
+    check
+        Called before each symbol and day; what it raises ends the test.
 
     Raises
     ------
@@ -64,6 +77,7 @@ def would_fire(scope: Scope, reader: Reader, usual: Usual, start_ns: int, end_ns
     TicktrailError
         The store cannot be read.
     """
+    start_ns, end_ns = span_ns
     if end_ns <= start_ns:
         raise UsageError(what="The span to test is empty", next_step="Let --to be later than --from.")
     source = scope.kind.source
@@ -76,7 +90,8 @@ def would_fire(scope: Scope, reader: Reader, usual: Usual, start_ns: int, end_ns
     alerts: list[Alert] = []
     lines: dict[str, tuple[Array, Array]] = {}
     records = 0
-    for (feed, symbol), columns in _stored(scope, reader, source, (_lead_ns(scope, start_ns), end_ns)):
+    stored = _stored(scope, reader, source, (_lead_ns(scope, start_ns), end_ns), check)
+    for (feed, symbol), columns in stored:
         records += len(columns)
         evaluator = Evaluator(source, usual)
         evaluator.set_rules([scope])
@@ -88,7 +103,7 @@ def would_fire(scope: Scope, reader: Reader, usual: Usual, start_ns: int, end_ns
 
 
 def _stored(
-    scope: Scope, reader: Reader, source: str, span_ns: tuple[int, int]
+    scope: Scope, reader: Reader, source: str, span_ns: tuple[int, int], check: Callable[[], None]
 ) -> Iterator[tuple[tuple[str, str], Columns[Any]]]:
     """Read the records of one symbol after the other, each symbol's in the order of time."""
     table = _TABLES[source]
@@ -106,6 +121,7 @@ def _stored(
     for (feed, symbol), refs in sorted(by_symbol.items()):
         parts = []
         for ref, columns in reader.arrays([(ref, span_ns) for ref in refs], names):
+            check()
             parts.append(_columns(table, dict(columns), ref))
         if parts:
             whole = Columns.concat(parts)

@@ -25,7 +25,7 @@ from ticktrail.alerts.bar_values import Usual
 from ticktrail.alerts.engine import Evaluator
 from ticktrail.alerts.recorder import Recorder, StateDone
 from ticktrail.alerts.watch import RuleWatch
-from ticktrail.bus import Consumer, Partition, PartitionBatch, Position, Producer, Topics
+from ticktrail.bus import Consumer, LagGauge, Partition, PartitionBatch, Position, Producer, Topics
 from ticktrail.clock import NS_PER_MS, NS_PER_SECOND, Backoff, Clock
 from ticktrail.codec import encode_record
 from ticktrail.config import Settings
@@ -111,6 +111,7 @@ class AlertRunner:
         self._group = settings.alerts.group + ("-bars" if "bars" in sources else "")
         self._producer = Producer(settings.kafka, clock)
         self._never = threading.Event()  # its wait is a pause
+        self._lag = LagGauge(metrics.LAG)
 
     def run(self) -> None:
         """Evaluate until stopped.
@@ -298,7 +299,7 @@ class AlertRunner:
         metrics.RULES.set(len(self._rules.scopes))
         metrics.SUPPRESSED.set(sum(each.suppressed for each in evaluators), reader=self._name)
         metrics.REJECTED.set(sum(each.rejected for each in evaluators), reader=self._name)
-        metrics.LAG.set(sum(self._consumer.lag().values()), reader=self._name)
+        self._lag.set(self._consumer.lag())
         oldest_ns = min((each.done_ns for each in self._unproven), default=self._clock.monotonic_ns())
         age_s = (self._clock.monotonic_ns() - oldest_ns) / NS_PER_SECOND
         metrics.CHECKPOINT_AGE.set(age_s, reader=self._name)

@@ -90,7 +90,12 @@ LOST = Counter(
     "Records that Kafka deleted before they were read; `ticktrail bars --rebuild` mends their days.",
     unit="records",
 )
-LAG = Gauge("ticktrail_bars_lag_records", "Values in the log behind the last one taken.", unit="records")
+LAG = Gauge(
+    "ticktrail_bars_lag_records",
+    "Values in the log behind the last one taken.",
+    labels=("topic", "partition"),
+    unit="records",
+)
 LAG_AGE = Gauge(
     "ticktrail_bars_lag_seconds",
     "Age of the last record read, in the partition that is furthest behind; 0 where none is.",

@@ -33,6 +33,7 @@ from ticktrail.bars.store_history import StoreHistory
 from ticktrail.bus import (
     Consumer,
     GroupPositions,
+    LagGauge,
     Partition,
     PartitionBatch,
     Position,
@@ -122,6 +123,7 @@ class BarRunner:
         self._backoff = Backoff(*_BACKOFF_S)
         self._patience = Patience(settings.persist.group, clock.monotonic_ns())
         self._is_paused = False
+        self._lag = LagGauge(metrics.LAG)
 
     def run(self) -> None:
         """Build bars until stopped.
@@ -306,7 +308,7 @@ class BarRunner:
         metrics.CHECKPOINT_AGE.set(self._checkpoint_age_s())
         lags = self._consumer.lag()
         metrics.LAG_AGE.set(self._lag_age_s(lags))
-        metrics.LAG.set(sum(lags.values()))
+        self._lag.set(lags)
 
     def _checkpoint_age_s(self) -> float:
         now_ns = self._clock.monotonic_ns()

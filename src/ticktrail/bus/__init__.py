@@ -4,6 +4,7 @@ from ticktrail.bus.admin import ensure_topics, partition_counts, uncommitted
 from ticktrail.bus.client import MESSAGE_BYTES_MAX
 from ticktrail.bus.consumer import Consumer, Partition, PartitionBatch, Position
 from ticktrail.bus.follower import Follower
+from ticktrail.bus.lag import LagGauge
 from ticktrail.bus.live import LiveProducer, Receipt
 from ticktrail.bus.onlooker import Onlooker, Seen
 from ticktrail.bus.partitioner import partition_of
@@ -17,6 +18,7 @@ __all__ = [
     "Consumer",
     "Follower",
     "GroupPositions",
+    "LagGauge",
     "LiveProducer",
     "Onlooker",
     "Partition",

@@ -151,7 +151,7 @@ def test_command(as_json: bool, rule: str, start: str, end: str, plot: Path | No
         (scope,) = scopes_of(
             [msgspec.structs.replace(chosen[0], active_from_ns=0, is_enabled=True)], settings.alerts
         )
-        found = would_fire(scope, reader, StoredVolumes(reader), *span_ns)
+        found = would_fire(scope, reader, StoredVolumes(reader), span_ns)
     if plot is not None:
         plot.write_text(_drawn(rule, found), encoding="utf-8")
     if as_json:

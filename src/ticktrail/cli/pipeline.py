@@ -21,7 +21,7 @@ __all__ = ["Exchange", "Pipeline"]
 # Their metrics are served at the port of the settings and those after it, in this order.
 _STAGES = ("capture", "persist", "bars", "exchange")
 # A stage that reads from Kafka has set this gauge.
-_READY = {"persist": "ticktrail_persist_open_polls", "bars": "ticktrail_bars_lag_records"}
+_READY = {"persist": "ticktrail_persist_open_polls", "bars": "ticktrail_bars_assigned_partitions"}
 _READY_TIMEOUT_NS = 60 * NS_PER_SECOND
 _REST_TIMEOUT_NS = 5 * NS_PER_SECOND
 _READ_TIMEOUT_NS = 30 * NS_PER_SECOND

@@ -13,17 +13,21 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException, WebSocketDisconnect
 from litestar.handlers import websocket
 from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.static_files import create_static_files_router
 from litestar.types import ASGIApp, Receive, Scope, Send
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from ticktrail import __version__
 from ticktrail.clock import Clock
+from ticktrail.dashboard.alert_routes import ALERT_ROUTES
 from ticktrail.dashboard.channel import Channel, ClientGone
 from ticktrail.dashboard.guard import COOKIE, Guard, Refusal
 from ticktrail.dashboard.metrics import REFUSED
 from ticktrail.dashboard.routes import ROUTES
 from ticktrail.dashboard.service import Service
-from ticktrail.errors import Overloaded, Terminal, TicktrailError, Transient
+from ticktrail.errors import NotFound, Overloaded, Terminal, TicktrailError, Transient
+from ticktrail.telemetry.exporter import prometheus_registry
 
 __all__ = ["make_app"]
 
@@ -39,8 +43,10 @@ _HEADERS = {
     "cross-origin-resource-policy": "same-origin",
 }
 _OPEN = ("/healthz",)
-_SCOPE_OF = {f"{API}/sql": "sql", f"{API}/rules": "alerts"}
+# What begins like this needs that scope; where reading does not, only to change something.
+_SCOPE_OF = {f"{API}/sql": "sql", f"{API}/rule": "alerts", f"{API}/alerts": "alerts"}
 _KINDS = ("http", "websocket")
+_OUR_OWN = ("the SQL endpoint", "the rule test")
 _WRONG_TOKEN, _FOREIGN = 4001, 4003
 
 
@@ -56,18 +62,24 @@ def make_app(service: Service, guard: Guard, clock: Clock) -> ASGIApp:
         finally:
             await service.stop()
 
-    api = Router(API, route_handlers=[*ROUTES, live])
+    api = Router(API, route_handlers=[*ROUTES, *ALERT_ROUTES, live])
     page = (
         [create_static_files_router("/", [PAGE], html_mode=True, include_in_schema=False)]
         if PAGE.is_dir()
         else [no_page]
     )
     app = Litestar(
-        [api, health, *page],
+        [api, health, metrics, *page],
         lifespan=[lifespan],
-        state=State({"service": service, "clock": clock}),
+        state=State({"service": service, "clock": clock, "registry": prometheus_registry()}),
         exception_handlers={TicktrailError: _told, HTTPException: _refused},
-        openapi_config=OpenAPIConfig(title="ticktrail", version=__version__, path=f"{API}/schema"),
+        openapi_config=OpenAPIConfig(
+            title="ticktrail",
+            version=__version__,
+            path=API,
+            # Others would load their page from elsewhere.
+            render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+        ),
         logging_config=None,
     )
     return _Door(app, guard)
@@ -80,10 +92,16 @@ async def health(state: State) -> Response[dict[str, Any]]:
     return Response({"is_healthy": trouble is None}, status_code=200 if trouble is None else 503)
 
 
+@get("/metrics", include_in_schema=False)
+async def metrics(state: State) -> Response[bytes]:
+    """Give what this process counts, as Prometheus reads it."""
+    return Response(generate_latest(state.registry), headers={"content-type": CONTENT_TYPE_LATEST})
+
+
 @get("/", include_in_schema=False, media_type="text/plain")
 async def no_page() -> str:
     """Say that this installation has no page."""
-    return "The page was not built into this installation; the API is at /api/v1/schema."
+    return "The page was not built into this installation; the API is described at /api/v1/openapi.json."
 
 
 @websocket("/live")
@@ -171,6 +189,7 @@ class _Door:
             needed = "read"
         if needed not in scopes:
             return Refusal(403, "scope", f"This token does not allow {needed!r}", "Use another token.")
+        scope.setdefault("state", {})["scopes"] = sorted(scopes)
         return None
 
 
@@ -216,8 +235,10 @@ def _with_headers(send: Send) -> Send:
 def _told(request: Request[Any, Any, State], error: TicktrailError) -> Response[dict[str, Any]]:
     del request
     status = 400 if isinstance(error, Terminal) else 503
-    if isinstance(error, Overloaded):
-        status = 429 if error.service == "the SQL endpoint" else 503
+    if isinstance(error, NotFound):
+        status = 404
+    elif isinstance(error, Overloaded) and error.service in _OUR_OWN:
+        status = 429
     assert isinstance(error, Terminal | Transient)
     return Response(_error(error.what, error.why, error.next_step), status_code=status)
 
@@ -231,7 +252,9 @@ def _refused(request: Request[Any, Any, State], error: HTTPException) -> Respons
         else ""
     )
     return Response(
-        _error(error.detail, why, "See /api/v1/schema."), status_code=error.status_code, headers=error.headers
+        _error(error.detail, why, f"See {API}/openapi.json."),
+        status_code=error.status_code,
+        headers=error.headers,
     )
 
 

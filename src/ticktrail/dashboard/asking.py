@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from ticktrail.clock import Clock
+from ticktrail.clock import NS_PER_SECOND, Clock
 from ticktrail.config import StoreSettings
 from ticktrail.errors import Overloaded, QueryError, TicktrailError
 from ticktrail.query import Engine
@@ -28,6 +28,8 @@ __all__ = ["Answer", "Asking"]
 # DuckDB's own, and with it everything that the process has mapped: libraries, Arrow, stacks of threads.
 _DUCKDB_BYTES = 512 * 1024**2
 _ADDRESS_SPACE_BYTES = 6 * 1024**3
+# How soon it is noticed that nobody waits for an answer; the answer itself is noticed at once.
+_LOOK_S = 0.2
 
 
 class Answer(NamedTuple):
@@ -64,8 +66,20 @@ class Asking:
         self._idle: list[_Child] = []
         self._lock = threading.Lock()
 
-    def ask(self, text: str, rows_max: int | None = None, *, scan_all: bool = False) -> Answer:
+    def ask(
+        self,
+        text: str,
+        rows_max: int | None = None,
+        gone: threading.Event | None = None,
+        *,
+        scan_all: bool = False,
+    ) -> Answer:
         """Run one statement.
+
+        Parameters
+        ----------
+        gone
+            Set it once nobody waits for the answer: the question is then ended.
 
         Raises
         ------
@@ -85,9 +99,8 @@ class Asking:
         try:
             begun_ns = self._clock.monotonic_ns()
             child = self._take()
-            answer = child.ask(
-                (text, min(rows_max or self.rows_max, self.rows_max), scan_all), self.seconds_max
-            )
+            bounded = (text, min(rows_max or self.rows_max, self.rows_max), scan_all)
+            answer = child.ask(bounded, self.seconds_max, gone or threading.Event(), self._clock)
             with self._lock:
                 self._idle.append(child)
         finally:
@@ -119,12 +132,16 @@ class _Child:
         self._process.start()
         theirs.close()
 
-    def ask(self, question: tuple[str, int, bool], seconds_max: float) -> Any:
+    def ask(
+        self, question: tuple[str, int, bool], seconds_max: float, gone: threading.Event, clock: Clock
+    ) -> Any:
+        deadline_ns = clock.monotonic_ns() + int(seconds_max * NS_PER_SECOND)
         try:
             self._pipe.send(question)
-            if self._pipe.poll(seconds_max):
-                answer = self._pipe.recv()
-                return answer if isinstance(answer, TicktrailError) else (_table(answer[0]), answer[1])
+            while clock.monotonic_ns() < deadline_ns and not gone.is_set():
+                if self._pipe.poll(_LOOK_S):
+                    answer = self._pipe.recv()
+                    return answer if isinstance(answer, TicktrailError) else (_table(answer[0]), answer[1])
         except (EOFError, OSError):
             self.kill()
             raise QueryError(
@@ -133,6 +150,8 @@ class _Child:
                 next_step="Ask for less at once: fewer columns, a shorter time, an aggregate.",
             ) from None
         self.kill()
+        if gone.is_set():
+            raise QueryError(what="The question was ended", why="nobody waited for its answer any more")
         raise QueryError(
             what=f"The question took longer than {seconds_max:g} s, and was ended",
             next_step="Bound it by symbol and time; `ticktrail sql` on the machine itself has no such limit.",

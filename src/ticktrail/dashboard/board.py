@@ -36,6 +36,9 @@ _STATE = np.dtype(
         ("ask", "<f8"),
         ("bid_size", "<f8"),
         ("ask_size", "<f8"),
+        ("bid_venue", "S16"),
+        ("ask_venue", "S16"),
+        ("quote_ns", "<i8"),
         ("previous_close", "<f8"),
         ("day", "<i4"),
         ("state", "i1"),
@@ -113,6 +116,8 @@ class Board:
             has_side = quotes[f"{name}_size"] > 0
             self._state[name][codes] = np.where(has_side, quotes[f"{name}_price"], np.nan)
             self._state[f"{name}_size"][codes] = quotes[f"{name}_size"]
+            self._state[f"{name}_venue"][codes] = quotes[f"{name}_venue"]
+        self._state["quote_ns"][codes] = quotes["ts_event_ns"]
         self._state["changed"][codes] = self.turn
         return codes
 
@@ -198,6 +203,19 @@ class Board:
             if sparklines:
                 row["sparkline"] = self.minutes.closes(code, _SPARKLINE_MINUTES)
             found.append(row)
+        return found
+
+    def quote(self, code: int) -> dict[str, Any] | None:
+        """Give a symbol's best bid and ask with their venues; None where no quote has come."""
+        state = self._state[code]
+        if not state["quote_ns"]:
+            return None
+        found: dict[str, Any] = {"ts_ns": int(state["quote_ns"])}
+        for side in ("bid", "ask"):
+            price = float(state[side])
+            found[side] = None if np.isnan(price) else price
+            found[f"{side}_size"] = float(state[f"{side}_size"])
+            found[f"{side}_venue"] = state[f"{side}_venue"].decode("utf-8", "replace")
         return found
 
     def day_of(self, code: int) -> int | None:

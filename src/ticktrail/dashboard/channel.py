@@ -107,7 +107,7 @@ class Channel:
         self._wanted: Subscribe | None = None
         self._waiting: list[str] = []
         self._codes: Index | None = None
-        self._sent_turn = self._sent_serial = 0
+        self._sent_turn = self._sent_serial = self._sent_alert = 0
         self._every_turns = 1
         self._slow_sends = 0
         self._pipeline_ns = 0
@@ -162,11 +162,14 @@ class Channel:
         }
         if (code := self._tape_code()) is not None:
             message["tape"] = hub.tape.trades_of(code, -1, _TAPE_MAX)[0]
+            message["quote"] = hub.board.quote(code)
         if wanted.chart is not None:
             message["chart"] = {"bars": self._bars(wanted.chart, -1, -1)}
+        if wanted.alerts:
+            message["alerts"] = hub.alerts.after(-1, _ALERTS_MAX)[0]
         if wanted.pipeline:
             message["pipeline"] = hub.pipeline
-        self._sent_turn, self._sent_serial = turn, hub.tape.serial
+        self._sent_turn, self._sent_serial, self._sent_alert = turn, hub.tape.serial, hub.alerts.serial
         await self._send(message)
 
     async def _write(self) -> None:
@@ -176,6 +179,7 @@ class Channel:
                 continue
             parts = self._changes(self._wanted)
             self._sent_turn, self._sent_serial = self._hub.turn - 1, self._hub.tape.serial
+            self._sent_alert = self._hub.alerts.serial
             if not parts:
                 continue
             begun_ns = self._clock.monotonic_ns()
@@ -191,16 +195,27 @@ class Channel:
         if len(codes):
             parts.append(b'"symbols":[' + b",".join(hub.fragments(codes)) + b"]")
         if (code := self._tape_code()) is not None:
-            trades, left_out = hub.tape.trades_of(code, self._sent_serial, _TAPE_MAX)
-            if trades:
-                parts.append(b'"trades":' + _ENCODER.encode(trades))
-                parts.append(b'"skipped":%d' % left_out)
+            parts += self._tape_changes(code, after)
         if wanted.chart is not None and (bars := self._bars(wanted.chart, after, self._sent_serial)):
             parts.append(b'"bars":' + _ENCODER.encode(bars))
+        if wanted.alerts and hub.alerts.serial > self._sent_alert:
+            alerts, left_out = hub.alerts.after(self._sent_alert, _ALERTS_MAX)
+            parts.append(b'"alerts":' + _ENCODER.encode(alerts))
+            parts.append(b'"alerts_skipped":%d' % left_out)
         now_ns = self._clock.monotonic_ns()
         if wanted.pipeline and now_ns - self._pipeline_ns >= _PIPELINE_EVERY_MS * NS_PER_MS:
             self._pipeline_ns = now_ns
             parts.append(b'"pipeline":' + _ENCODER.encode(hub.pipeline))
+        return parts
+
+    def _tape_changes(self, code: int, after: int) -> list[bytes]:
+        parts = []
+        trades, left_out = self._hub.tape.trades_of(code, self._sent_serial, _TAPE_MAX)
+        if trades:
+            parts.append(b'"trades":' + _ENCODER.encode(trades))
+            parts.append(b'"skipped":%d' % left_out)
+        if len(self._hub.board.changed_since(np.array([code]), after)):
+            parts.append(b'"quote":' + _ENCODER.encode(self._hub.board.quote(code)))
         return parts
 
     def _bars(self, chart: Chart, turn: int, serial: int) -> list[dict[str, Any]]:

@@ -26,7 +26,9 @@ __all__ = [
     "bars_before",
     "bars_within",
     "day_so_far",
+    "function_names",
     "gaps_since",
+    "open_gaps",
     "previous_closes",
     "session_spans",
     "ticks",
@@ -116,6 +118,23 @@ def gaps_since(engine: Engine, feed: str | None, since_ns: int) -> list[dict[str
     names = ("feed", "channel", "from_ns", "to_ns", "cause", "state", "missing", "detail")
     rows: list[dict[str, Any]] = found.filter(chosen).select(names).sort_by("from_ns").to_pylist()
     return rows
+
+
+def function_names(engine: Engine) -> list[str]:
+    """Name the functions of SQL that are written with letters."""
+    found = engine.sql(
+        "SELECT DISTINCT function_name FROM duckdb_functions()"
+        " WHERE function_type IN ('scalar', 'aggregate', 'macro')"
+        " AND regexp_full_match(function_name, '[a-z][a-z0-9_]*') ORDER BY ALL"
+    )
+    names: list[str] = found.arrow()["function_name"].to_pylist()
+    return names
+
+
+def open_gaps(engine: Engine) -> int:
+    """Count the gaps that may still be filled."""
+    states = engine.sql("SELECT state FROM gaps").arrow()["state"]
+    return int(pc.sum(pc.equal(states, "open")).as_py() or 0)
 
 
 def day_so_far(engine: Engine, feed: str, day_ns: tuple[int, int]) -> dict[str, npt.NDArray[np.void]]:

@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ticktrail.codec import Decoded
+from ticktrail.dashboard.alert_tape import AlertTape
 from ticktrail.dashboard.board import Board
 from ticktrail.dashboard.tape import Tape
-from ticktrail.model import INTERVALS_NS, Bar, Columns, Quote, Status, Trade
+from ticktrail.model import INTERVALS_NS, Alert, Bar, Columns, Quote, Status, Trade
 from ticktrail.reference import Market
 
 __all__ = ["TURN_MS", "Hub", "turns_of"]
@@ -40,6 +41,7 @@ class Hub:
     def __init__(self, market_of: dict[str, Market] | None = None) -> None:
         self.board = Board(market_of)
         self.tape = Tape()
+        self.alerts = AlertTape()
         self.turned = asyncio.Event()
         self.clients = 0
         self.pipeline: dict[str, Any] = {}
@@ -63,6 +65,8 @@ class Hub:
                 self._take_bars(columns)
             elif record is Status:
                 self.board.take_status(columns)
+            elif record is Alert:
+                self.alerts.add(columns)
 
     def next_turn(self) -> None:
         """End a turn, and wake all clients."""

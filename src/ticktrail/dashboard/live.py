@@ -18,7 +18,7 @@ from ticktrail.dashboard.hub import Hub
 from ticktrail.dashboard.metrics import LAG, LATENCY_RECV, REJECTED, VALUES
 from ticktrail.dashboard.minutes import KEPT
 from ticktrail.errors import TicktrailError, Transient
-from ticktrail.model import Bar, Flag, Quote, Record, Status, Trade
+from ticktrail.model import Alert, Bar, Flag, Quote, Record, Status, Trade
 from ticktrail.telemetry import get_logger
 
 __all__ = ["LiveReader"]
@@ -29,8 +29,14 @@ _RECORDS_MAX = 20_000
 _POLL_S = 0.1
 _BATCH_MS = 10
 # What is read again at the start: open minutes' trades, quotes of symbols that are traded at all, the bars of
-# the window that is kept, and the day's halts.
-_SINCE_S: dict[type[Record], int] = {Trade: 180, Quote: 60, Bar: KEPT * 60, Status: 86_400}
+# the window that is kept, and the day's halts and alerts.
+_SINCE_S: dict[type[Record], int] = {
+    Trade: 180,
+    Quote: 60,
+    Bar: KEPT * 60,
+    Status: 86_400,
+    Alert: 86_400,
+}
 _LAG_EVERY_NS = NS_PER_SECOND
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
-from litestar import Response, get, post
+from litestar import Request, Response, get, post
 from litestar.datastructures import State
 from litestar.params import Parameter
 
 from ticktrail import __version__
+from ticktrail.alerts.described import described_kinds
 from ticktrail.bars.window import midnight_ns
 from ticktrail.dashboard import history
 from ticktrail.dashboard.asking import Asking
@@ -52,8 +54,8 @@ class Question(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @get("/info", summary="What this server is, and what it can give")
-async def info(state: State) -> dict[str, Any]:
-    """Tell versions, feeds, intervals and bounds."""
+async def info(state: State, request: Request[Any, Any, State]) -> dict[str, Any]:
+    """Tell versions, feeds, intervals, bounds, kinds of rules, and what the request's token allows."""
     service: Service = state.service
     asking: Asking = service.asking
     return {
@@ -75,6 +77,10 @@ async def info(state: State) -> dict[str, Any]:
             "bars_max": _BARS_MAX,
         },
         "now_ns": service.clock.now_ns(),
+        "scopes": request.scope["state"]["scopes"],
+        "rule_kinds": described_kinds(),
+        "notifiers": service.notifiers,
+        "watchlists": service.watchlists,
     }
 
 
@@ -184,23 +190,30 @@ async def pipeline(state: State) -> dict[str, Any]:
 
 
 @get("/sql/schema", summary="Tables and columns that SQL may ask for")
-async def sql_tables() -> dict[str, Any]:
-    """Describe what can be asked."""
+async def sql_tables(state: State) -> dict[str, Any]:
+    """Describe what can be asked, for people and for completion."""
+    service: Service = state.service
     schemas = {name: sql_schema(table) for name, table in TABLES.items()} | SMALL_SCHEMAS
     return {
         "tables": [
             {"name": name, "columns": [{"name": field.name, "type": str(field.type)} for field in schema]}
             for name, schema in schemas.items()
         ],
+        "functions": await service.ask(lambda: history.function_names(service.engine())),
         "examples": [{"title": title, "sql": text} for title, text in _EXAMPLES.items()],
     }
 
 
 @post("/sql", status_code=200, summary="Ask in SQL: one statement that reads")
-async def sql(state: State, data: Question) -> Any:
-    """Run a question in a process of its own, bounded in time, rows and memory."""
+async def sql(state: State, request: Request[Any, Any, State], data: Question) -> Any:
+    """Run a question in a process of its own, bounded in time, rows and memory; who leaves ends it."""
     service: Service = state.service
-    answer = await asyncio.to_thread(service.asking.ask, data.sql, data.rows_max, scan_all=data.scan_all)
+    gone = threading.Event()
+    leaving = asyncio.create_task(_note_leaving(request, gone))
+    try:
+        answer = await service.ask_sql(data.sql, data.rows_max, gone, scan_all=data.scan_all)
+    finally:
+        leaving.cancel()
     if data.format != "json":
         return _bulk(answer.rows, data.format)
     columns = [_plain(column) for column in answer.rows.columns]
@@ -237,6 +250,13 @@ def _indicators(specs: list[Spec], bars: Any, market: Market, shown: int) -> dic
         }
         for spec in specs
     }
+
+
+async def _note_leaving(request: Request[Any, Any, State], gone: threading.Event) -> None:
+    """Wait until the client has gone: after a request's body nothing else comes from it."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    gone.set()
 
 
 async def _ticks(

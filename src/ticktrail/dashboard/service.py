@@ -12,15 +12,16 @@ from typing import Any, TypeVar
 from ticktrail.clock import Clock
 from ticktrail.config import Settings
 from ticktrail.dashboard import history
-from ticktrail.dashboard.asking import Asking
+from ticktrail.dashboard.asking import Answer, Asking
+from ticktrail.dashboard.desk import AlertDesk
 from ticktrail.dashboard.hub import TURN_MS, Hub
 from ticktrail.dashboard.live import LiveReader
 from ticktrail.errors import TicktrailError
 from ticktrail.query import Engine
 from ticktrail.reference import US_EQUITIES, Market
-from ticktrail.store import connect
+from ticktrail.store import StoreSession, connect, migrate
 from ticktrail.telemetry import get_logger, read_snapshots, run_dir
-from ticktrail.telemetry.stages import StageHistory, with_totals
+from ticktrail.telemetry.stages import StageHistory, partition_lags, with_totals
 
 __all__ = ["Service"]
 
@@ -31,6 +32,9 @@ T = TypeVar("T")
 # Questions of the page's own; more wait for their turn.
 _THREADS = 4
 _LOOK_S = 1.0
+_LOOK_AT_STORE_S = 5.0
+# Questions in SQL that run or wait; further ones wait outside.
+_QUESTIONS = 16
 _OPENING_EVERY_S = 2.0
 
 
@@ -43,6 +47,8 @@ class Service:
         The live state.
     asking
         Questions in SQL.
+    desk
+        Rules and alerts.
     clock
         For all.
     """
@@ -58,11 +64,14 @@ class Service:
             rows_max=serve.sql_rows_max,
             at_once_max=serve.sql_at_once_max,
         )
+        self.desk = AlertDesk(settings.alerts, clock, self.session, serve.sql_seconds_max)
         self._settings = settings
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="history")
+        self._questions = ThreadPoolExecutor(_QUESTIONS, thread_name_prefix="sql")
         self._lock = threading.Lock()
         self._engine: Engine | None = None
-        self._session: Any = None
+        self._session: StoreSession | None = None
+        self._store: dict[str, Any] = {"state": "unknown", "open_gaps": None}
         self._live: LiveReader | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -71,7 +80,8 @@ class Service:
         self._live = LiveReader(self._settings.kafka, self.hub, asyncio.get_running_loop(), self.clock)
         self._live.start()
         self._tasks = [
-            asyncio.create_task(work()) for work in (self._turn, self._look_at_stages, self._open_days)
+            asyncio.create_task(work())
+            for work in (self._turn, self._look_at_stages, self._look_at_store, self._open_days)
         ]
 
     async def stop(self) -> None:
@@ -82,13 +92,15 @@ class Service:
         if self._live is not None:
             self._live.stop()
         await asyncio.to_thread(self.asking.close)
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._questions):
+            threads.shutdown(wait=False, cancel_futures=True)
         if self._engine is not None:
             self._engine.close()
+        if self._session is not None:
             self._session.close()
 
-    def engine(self) -> Engine:
-        """Give the way to the store; connects when first asked. For threads.
+    def session(self) -> StoreSession:
+        """Give the session of the store; connects when first asked. For threads.
 
         Raises
         ------
@@ -96,20 +108,52 @@ class Service:
             The store cannot be reached.
         """
         with self._lock:
+            if self._session is None:
+                session = connect(self._settings.store)
+                try:
+                    migrate(session)
+                except BaseException:
+                    session.close()
+                    raise
+                self._session = session
+            return self._session
+
+    def engine(self) -> Engine:
+        """Give the way to what is stored. For threads; raises as `session`."""
+        session = self.session()
+        with self._lock:
             if self._engine is None:
-                self._session = connect(self._settings.store)
-                self._engine = Engine(self._session)
+                self._engine = Engine(session)
             return self._engine
 
     async def ask(self, question: Callable[[], T]) -> T:
         """Run what waits for the store in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, question)
 
+    async def ask_sql(
+        self, text: str, rows_max: int | None, gone: threading.Event, *, scan_all: bool
+    ) -> Answer:
+        """Answer a question in SQL; set `gone` once nobody waits for it. Raises as `Asking.ask`."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._questions, lambda: self.asking.ask(text, rows_max, gone, scan_all=scan_all)
+        )
+
     def feeds(self) -> list[dict[str, Any]]:
         """Tell which feeds have been seen."""
         board = self.hub.board
         names = sorted({board.key(code)[0] for code in range(len(board))})
         return [{"feed": name, "zone": self.market_of(name).zone} for name in names]
+
+    @property
+    def notifiers(self) -> list[str]:
+        """The names of those whom rules may notify."""
+        return [target.name for target in self._settings.alerts.targets]
+
+    @property
+    def watchlists(self) -> list[str]:
+        """The names of the settings' lists of symbols, as rules write them."""
+        return [f"@{watchlist.name}" for watchlist in self._settings.alerts.watchlists]
 
     def market_of(self, feed: str) -> Market:
         """Give a feed's market."""
@@ -135,12 +179,36 @@ class Service:
             trouble = self.trouble
             self.hub.pipeline = {
                 "stages": [row.to_dict() for row in rows],
+                "lags": partition_lags(readings),
+                "servers": [
+                    {
+                        "name": "kafka",
+                        "state": "up" if trouble is None else "away",
+                        "address": self._settings.kafka.bootstrap_servers,
+                    },
+                    {
+                        "name": "cassandra",
+                        "state": self._store["state"],
+                        "address": f"{self._settings.store.hosts}:{self._settings.store.port}",
+                    },
+                ],
+                "open_gaps": self._store["open_gaps"],
                 "dead_letters": sum(row.dead_letters or 0 for row in rows if not row.is_total),
                 "spool_bytes": sum(row.spool_bytes or 0 for row in rows if not row.is_total),
                 "clients": self.hub.clients,
                 "trouble": None if trouble is None else str(trouble),
             }
             await self.clock.sleep(_LOOK_S)
+
+    async def _look_at_store(self) -> None:
+        while True:
+            try:
+                found = await self.ask(lambda: history.open_gaps(self.engine()))
+                self._store = {"state": "up", "open_gaps": found}
+            except TicktrailError:
+                # The page shows it; each request that needs the store tells why.
+                self._store = {"state": "away", "open_gaps": None}
+            await self.clock.sleep(_LOOK_AT_STORE_S)
 
     async def _open_days(self) -> None:
         """Read what the day held before the live window; and again what revisions have changed since."""

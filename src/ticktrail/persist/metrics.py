@@ -67,7 +67,7 @@ ASSIGNED = Gauge(
 LAG = Gauge(
     "ticktrail_persist_lag_records",
     "Values in the log behind the last one taken.",
-    labels=("topic",),
+    labels=("topic", "partition"),
     unit="records",
 )
 LAG_AGE = Gauge(

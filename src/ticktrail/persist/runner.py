@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ticktrail.bus import Consumer, Partition, Position, Producer, Topics
+from ticktrail.bus import Consumer, LagGauge, Partition, Position, Producer, Topics
 from ticktrail.clock import NS_PER_MS, NS_PER_SECOND, Backoff, Clock
 from ticktrail.config import Settings
 from ticktrail.errors import RecordsLost, StoreRestarted, TicktrailError, Transient, WriteRejected
@@ -92,6 +92,7 @@ class Persist:
         self._topics = Topics.of(settings.kafka)
         self._letters = Letters(Producer(settings.kafka, clock), self._topics)
         self._committed_states: dict[Partition, str] = {}
+        self._lag = LagGauge(metrics.LAG)
         self._lag_watch = LagWatch(settings.kafka.retention_hours, clock)
         self._next_commit_ns = 0
         self._never = threading.Event()  # its wait is a pause
@@ -368,11 +369,7 @@ class Persist:
         metrics.ASSIGNED.set(self._checkpoint.partitions)
         lags = self._consumer.lag()
         metrics.LAG_AGE.set(self._lag_watch.age_s(lags))
-        by_topic: Counter[str] = Counter()
-        for partition, lag in lags.items():
-            by_topic[partition.topic] += lag
-        for topic, lag in by_topic.items():
-            metrics.LAG.set(lag, topic=topic)
+        self._lag.set(lags)
 
     def _checkpoint_age_s(self) -> float:
         now_ns = self._clock.monotonic_ns()

@@ -15,11 +15,11 @@ import pyarrow.dataset as ds
 from ticktrail.errors import TicktrailError, UnboundedQuery
 from ticktrail.query.plan import plan_reads
 from ticktrail.query.pruning import Filter
-from ticktrail.store import GAPS_SCHEMA, LATEST_SCHEMA, Reader, Table, sql_schema
+from ticktrail.store import ALERTS_SCHEMA, GAPS_SCHEMA, LATEST_SCHEMA, Reader, Table, sql_schema
 
 __all__ = ["SMALL_SCHEMAS", "Failure", "SmallDataset", "TableDataset", "small_datasets", "unbounded"]
 
-SMALL_SCHEMAS = {"latest": LATEST_SCHEMA, "gaps": GAPS_SCHEMA}
+SMALL_SCHEMAS = {"latest": LATEST_SCHEMA, "gaps": GAPS_SCHEMA, "alerts": ALERTS_SCHEMA}
 
 
 class Failure:
@@ -115,7 +115,11 @@ class SmallDataset(ds.Dataset):  # type: ignore[misc]
 
 def small_datasets(reader: Reader, failure: Failure) -> dict[str, SmallDataset]:
     """Make those that every query may read whole, by name."""
-    reads: dict[str, Callable[[], Iterable[Any]]] = {"latest": reader.latest, "gaps": reader.gaps}
+    reads: dict[str, Callable[[], Iterable[Any]]] = {
+        "latest": reader.latest,
+        "gaps": reader.gaps,
+        "alerts": reader.alerts,
+    }
     return {name: SmallDataset(schema, reads[name], failure) for name, schema in SMALL_SCHEMAS.items()}
 
 

@@ -91,7 +91,9 @@ class Engine:
             self._database.execute("SET lock_configuration = true")
 
     def sql(self, text: str, *, scan_all: bool = False) -> Result:
-        """Run SQL in DuckDB's dialect over ``trades, quotes, bars, status, corrections, latest, gaps``.
+        """Run SQL in DuckDB's dialect.
+
+        Its tables: ``trades, quotes, bars, status, corrections, latest, gaps, alerts``.
 
         Parameters
         ----------

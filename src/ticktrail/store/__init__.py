@@ -1,5 +1,6 @@
 """Cassandra: tables, writing, reading. The only room that imports a Cassandra driver."""
 
+from ticktrail.store.alert_table import ALERTS_SCHEMA
 from ticktrail.store.alerts import AlertStore, StoredAlert, StoredRule
 from ticktrail.store.batches import sql_schema
 from ticktrail.store.durability import SyncProver
@@ -34,6 +35,7 @@ from ticktrail.store.tables import (
 from ticktrail.store.writer import Writer
 
 __all__ = [
+    "ALERTS_SCHEMA",
     "BARS",
     "CORRECTIONS",
     "GAPS",

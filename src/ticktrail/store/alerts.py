@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -15,12 +16,14 @@ from ticktrail.store.session import StoreSession
 __all__ = ["AlertStore", "StoredAlert", "StoredRule"]
 
 _DAY_NS = 86_400_000_000_000
+_ID = re.compile(r"([0-9a-f]{16})-[0-9a-f]{20}")
 _DATASET, _FEED, _BOOK = "alerts", "*", "rules"
 _FIELDS = ("recorded_ns", "value", "threshold", "is_quiet", "rule", "rule_kind", "feed", "symbol")
 _VALUES = (*_FIELDS, "severity", "notify", "message")
 _PIECE_BYTES = 256 * 1024
 # Days without alerts are not asked for; this bounds those with few.
 _DAYS_READ_MAX = 1_000
+_LAST_NS = (1 << 63) - 1
 
 
 class StoredAlert(NamedTuple):
@@ -87,37 +90,46 @@ class AlertStore:
                 max(alert.recorded_ns // NS_PER_US, 1),
             )
 
-    def read(self, limit: int, before_ns: int | None = None, id_: str | None = None) -> list[StoredAlert]:
+    def read(self, limit: int, before: str | None = None) -> list[StoredAlert]:
         """Read the newest alerts.
 
         Parameters
         ----------
-        before_ns
-            Only those of an earlier event.
-        id_
-            Only this one.
+        before
+            Only those that stand before the one of this id, in the order of their times and ids.
 
         Raises
         ------
         TicktrailError
             The store cannot be read.
         """
-        if id_ is not None:
-            ts_ns = _time_of(id_)
-            rows = self._run(f"{_SELECT} AND ts_ns = ? AND id = ?", _date(ts_ns // _DAY_NS), ts_ns, id_)
-            return [_stored(row) for row in rows]
         found: list[StoredAlert] = []
-        end_ns = (1 << 63) - 1 if before_ns is None else before_ns
-        for day in list(self._alert_days(end_ns))[:_DAYS_READ_MAX]:
+        end = (_LAST_NS, "") if before is None else (_time_of(before), before)
+        days = [day for day in self.days() if day * _DAY_NS <= end[0]]
+        for day in days[:_DAYS_READ_MAX]:
             if len(found) >= limit:
                 break
-            rows = self._run(f"{_SELECT} AND ts_ns < ? LIMIT ?", day, end_ns, limit - len(found))
-            found += [_stored(row) for row in rows]
+            found += self._read(f"{_SELECT} AND (ts_ns, id) < (?, ?) LIMIT ?", day, *end, limit - len(found))
         return found
+
+    def read_one(self, id_: str) -> StoredAlert | None:
+        """Read the alert of an id; None where there is none. Raises as `read`."""
+        ts_ns = _time_of(id_)
+        found = self._read(f"{_SELECT} AND ts_ns = ? AND id = ?", ts_ns // _DAY_NS, ts_ns, id_)
+        return found[0] if found else None
+
+    def read_day(self, day: int) -> list[StoredAlert]:
+        """Read all alerts of a day in UTC (days since 1970), the newest first. Raises as `read`."""
+        return self._read(_SELECT, day)
+
+    def days(self) -> list[int]:
+        """Name the days in UTC that have alerts, in days since 1970, the newest first. Raises as `read`."""
+        rows = self._run("SELECT day FROM days WHERE dataset = ? AND feed = ?", _DATASET, _FEED)
+        return sorted((day_of_date(row.day.date()) for row in rows), reverse=True)
 
     def acknowledge(self, id_: str, now_ns: int) -> bool:
         """Note that somebody has seen an alert; False where there is none of that id."""
-        if not self.read(1, id_=id_):
+        if self.read_one(id_) is None:
             return False
         ts_ns = _time_of(id_)
         self._run(
@@ -201,11 +213,8 @@ class AlertStore:
             before,
         )
 
-    def _alert_days(self, end_ns: int) -> Iterator[date]:
-        rows = self._run("SELECT day FROM days WHERE dataset = ? AND feed = ?", _DATASET, _FEED)
-        for day in sorted((day_of_date(row.day.date()) for row in rows), reverse=True):
-            if day * _DAY_NS < end_ns:
-                yield _date(day)
+    def _read(self, statement: str, day: int, *values: Any) -> list[StoredAlert]:
+        return [_stored(row) for row in self._run(statement, _date(day), *values)]
 
     def _run(self, statement: str, *values: Any) -> list[Any]:
         prepared = self._prepared.get(statement)
@@ -232,8 +241,5 @@ def _date(day: int) -> date:
 
 def _time_of(id_: str) -> int:
     """Read the time out of an alert's id; of what is no id, a time at which there is nothing."""
-    head = id_.partition("-")[0]
-    try:
-        return int(head, 16) if len(head) == 16 else 0
-    except ValueError:
-        return 0
+    found = _ID.fullmatch(id_)
+    return min(int(found[1], 16), _LAST_NS) if found else 0

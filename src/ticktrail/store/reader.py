@@ -17,6 +17,7 @@ import numpy as np
 from ticktrail.errors import SchemaMismatch, TicktrailError
 from ticktrail.model import Array, Bar, Columns, column_dtypes
 from ticktrail.reference import date_of_day, day_of_date
+from ticktrail.store.alert_table import read_alerts
 from ticktrail.store.batches import build_batch, sources_of
 from ticktrail.store.decode import Decoded, Page, columns_of, decode_keys, decode_page, plain_array
 from ticktrail.store.gaps import read_gaps
@@ -194,6 +195,10 @@ class Reader:
         """Read the ledger of gaps: one Arrow table in `GAPS_SCHEMA` per feed and day, in that order."""
         for day in self.days(dataset_of(GAPS)):
             yield read_gaps(self._session, day)
+
+    def alerts(self) -> Iterator[Any]:
+        """Read what rules found: Arrow tables in `ALERTS_SCHEMA`, the newest first."""
+        return read_alerts(self._session)
 
     def minute_history(self, keys: Iterable[tuple[str, str, int]]) -> Columns[Bar]:
         """Read the final minute bars of whole days.

@@ -13,7 +13,7 @@ from ticktrail.telemetry.latency import LatencyHistogram
 from ticktrail.telemetry.sizes import SizeHistogram
 from ticktrail.telemetry.snapshot import Health, Reading, Snapshot
 
-__all__ = ["StageHistory", "StageRow", "with_totals"]
+__all__ = ["StageHistory", "StageRow", "partition_lags", "with_totals"]
 
 # Rates, latencies and batches are those of the last seconds.
 _WINDOW_NS = 5 * NS_PER_SECOND
@@ -242,6 +242,25 @@ def _changed(word: Snapshot, earlier: Snapshot, names: _Names) -> dict[str, Any]
         "latency": word.latency(names.latency) - earlier.latency(names.latency),
         "batch": word.size(names.batch) - earlier.size(names.batch),
     }
+
+
+def partition_lags(readings: Iterable[Reading]) -> list[dict[str, Any]]:
+    """Tell how far behind the processes of each kind are in each partition.
+
+    Returns
+    -------
+    ``stage`` (the kind), ``topic``, ``partition``, ``lag_records``; in that order.
+    """
+    lags: dict[tuple[str, str, int], int] = {}
+    for word in (reading.snapshot for reading in readings if reading.health is Health.RUNNING):
+        kind = word.kind or word.name
+        name = _NAMES[kind].lag if kind in _NAMES else ""
+        for sample in word.gauges:
+            if sample.name == name and sample.labels.keys() == {"topic", "partition"}:
+                key = kind, sample.labels["topic"], int(sample.labels["partition"])
+                lags[key] = lags.get(key, 0) + int(sample.value)
+    names = ("stage", "topic", "partition", "lag_records")
+    return [dict(zip(names, (*key, lag), strict=True)) for key, lag in sorted(lags.items())]
 
 
 def with_totals(rows: Iterable[StageRow], *, only_totals: bool = False) -> list[StageRow]:

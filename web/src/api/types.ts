@@ -7,9 +7,7 @@ export type Severity = "info" | "warning" | "critical";
 
 export interface FeedInfo {
   feed: string;
-  market: string;
   zone: string;
-  is_live: boolean;
 }
 
 export interface IndicatorInfo {
@@ -21,16 +19,19 @@ export interface IndicatorInfo {
 
 export interface RuleParameter {
   name: string;
-  kind: "number" | "text" | "choice" | "boolean";
-  default: number | string | boolean | null;
-  unit?: string;
-  choices?: string[];
-  note?: string;
+  kind: "number" | "text" | "choice" | "list";
+  default: number | string | string[] | null;
+  is_required: boolean;
+  unit: string;
+  choices: string[];
+  note: string;
 }
 
 export interface RuleKind {
   kind: string;
-  note?: string;
+  note: string;
+  source: string;
+  unit: string;
   params: RuleParameter[];
 }
 
@@ -41,10 +42,12 @@ export interface Info {
   indicators: IndicatorInfo[];
   limits: { sql_rows_max: number; sql_seconds_max: number; bars_max: number };
   now_ns: number;
-  /** What the token allows; a server that does not tell refuses by itself. */
-  scopes?: string[];
-  rule_kinds?: RuleKind[];
-  notifiers?: string[];
+  /** What the token allows. */
+  scopes: string[];
+  rule_kinds: RuleKind[];
+  /** Names of the targets that rules may notify, and of the lists of symbols, of the settings. */
+  notifiers: string[];
+  watchlists: string[];
 }
 
 export interface Row {
@@ -158,19 +161,19 @@ export interface Stage {
 
 export interface Pipeline {
   stages: Stage[];
-  /** Absent where the page's server runs apart from them. */
-  servers?: { name: string; state: string; port: number | null }[];
-  lags?: Lag[];
+  servers: { name: string; state: "up" | "away" | "unknown"; address: string }[];
+  lags: Lag[];
   dead_letters: number;
   spool_bytes: number;
-  open_gaps?: number;
+  /** Null where the store does not tell. */
+  open_gaps: number | null;
 }
 
 export interface Lag {
   stage: string;
   topic: string;
   partition: number;
-  lag_records: number | null;
+  lag_records: number;
 }
 
 export interface SqlColumn {
@@ -180,7 +183,7 @@ export interface SqlColumn {
 
 export interface SqlSchema {
   tables: { name: string; columns: SqlColumn[]; note?: string }[];
-  functions?: string[];
+  functions: string[];
   examples: { title: string; sql: string }[];
 }
 
@@ -197,7 +200,7 @@ export interface SqlAnswer {
 export interface Alert {
   id: string;
   rule: string;
-  kind: string;
+  rule_kind: string;
   feed: string;
   symbol: string;
   ts_ns: number;
@@ -206,7 +209,8 @@ export interface Alert {
   threshold: number | null;
   message: string;
   severity: Severity;
-  acknowledged_ns?: number | null;
+  /** Null also where the stream does not know: what the history says stands. */
+  acknowledged_ns: number | null;
 }
 
 export interface QuietHours {
@@ -215,7 +219,7 @@ export interface QuietHours {
   zone: string;
 }
 
-export type RuleValue = number | string | boolean | null;
+export type RuleValue = number | string | string[] | null;
 
 export interface Rule {
   name: string;
@@ -223,23 +227,15 @@ export interface Rule {
   feed: string;
   symbols: string[];
   params: Record<string, RuleValue>;
-  interval?: Interval | null;
+  interval: Interval;
   cooldown_s: number;
-  hysteresis?: number | null;
+  hysteresis: number;
   quiet: QuietHours[];
   severity: Severity;
   notify: string[];
   is_enabled: boolean;
   muted_until_ns?: number | null;
   source: "file" | "page";
-}
-
-export interface Fired {
-  ts_ns: number;
-  symbol: string;
-  value: number | null;
-  threshold: number | null;
-  message: string;
 }
 
 export interface ApiProblem {

@@ -16,7 +16,8 @@ export interface Snapshot {
   id: number;
   now_ns: number;
   symbols: Row[];
-  tape?: Tick[] | { trades: Tick[]; quote?: Quote | null } | null;
+  tape?: Tick[];
+  quote?: Quote | null;
   /** Many bars come as columns, a few as rows. */
   chart?: { bars: Columns<Bar> | Bar[] } | null;
   alerts?: Alert[];
@@ -29,9 +30,11 @@ export interface Update {
   now_ns: number;
   symbols?: Row[];
   trades?: Tick[];
-  quote?: Quote;
+  quote?: Quote | null;
   bars?: Bar[];
   alerts?: Alert[];
+  /** How many more have come than were sent. */
+  alerts_skipped?: number;
   pipeline?: Pipeline;
   is_conflated?: boolean;
   skipped?: number;

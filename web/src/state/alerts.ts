@@ -16,12 +16,15 @@ export const unacknowledged = computed(
   () => alerts.value.filter((alert) => alert.acknowledged_ns == null).length,
 );
 
-/** Adds alerts; one that is known is replaced, because acknowledging changes it. */
+/** Adds alerts; one that is known is replaced, because acknowledging changes it. Nothing takes that back. */
 export function addAlerts(fresh: Alert[]): void {
   if (fresh.length === 0) return;
   const byId = new Map(alerts.value.map((alert) => [alert.id, alert]));
-  for (const alert of fresh) byId.set(alert.id, alert);
-  alerts.value = [...byId.values()].sort((a, b) => b.ts_ns - a.ts_ns).slice(0, KEPT_MAX);
+  for (const alert of fresh) {
+    const acknowledged_ns = alert.acknowledged_ns ?? byId.get(alert.id)?.acknowledged_ns ?? null;
+    byId.set(alert.id, { ...alert, acknowledged_ns });
+  }
+  alerts.value = [...byId.values()].sort((a, b) => (a.id < b.id ? 1 : -1)).slice(0, KEPT_MAX);
 }
 
 /** Takes alerts of the stream and announces the newest that is not known. */
@@ -36,8 +39,16 @@ export function announceAlerts(fresh: Alert[]): void {
 }
 
 export async function loadOlderAlerts(): Promise<void> {
-  const before_ns = alerts.value.at(-1)?.ts_ns ?? null;
-  const page = await get<{ alerts: Alert[] }>("alerts", { limit: PAGE, before_ns });
+  await load(alerts.value.at(-1)?.id ?? null);
+}
+
+/** Reads the newest from the history, which knows what is acknowledged. */
+export async function loadNewestAlerts(): Promise<void> {
+  await load(null);
+}
+
+async function load(before: string | null): Promise<void> {
+  const page = await get<{ alerts: Alert[] }>("alerts", { limit: PAGE, before });
   hasOlder.value = page.alerts.length === PAGE;
   addAlerts(page.alerts);
 }

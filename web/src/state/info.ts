@@ -42,7 +42,7 @@ export async function recheckToken(): Promise<void> {
 }
 
 export function may(scope: string): boolean {
-  return info.value !== null && (info.value.scopes?.includes(scope) ?? true);
+  return info.value !== null && info.value.scopes.includes(scope);
 }
 
 /** The zone that times are shown in: of the chosen symbol's exchange, of this machine, or UTC. */

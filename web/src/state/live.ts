@@ -6,8 +6,8 @@ import type { Bar } from "../api/types";
 import type { ChartKey } from "../bars/model";
 import { barsOf } from "../bars/series";
 import { LiveSocket, type LinkState } from "../live/socket";
-import { addAlerts, announceAlerts } from "./alerts";
-import { recheckToken } from "./info";
+import { addAlerts, announceAlerts, loadNewestAlerts } from "./alerts";
+import { info, loadInfo, recheckToken } from "./info";
 import { keyOf, replaceRows, rows, splitKey, updateRows } from "./market";
 import { takePipeline } from "./pipeline";
 import { chosen, interval } from "./settings";
@@ -68,6 +68,7 @@ const board = new LiveSocket({
   update(message) {
     if (message.symbols) updateRows(message.symbols);
     if (message.alerts) announceAlerts(message.alerts);
+    if (message.alerts_skipped) void loadNewestAlerts();
     if (message.pipeline) takePipeline(message.pipeline);
     if (chosen.value === "") chosen.value = rows.keys().next().value ?? "";
   },
@@ -77,8 +78,7 @@ const focus = new LiveSocket({
   snapshot(message) {
     isFocusWhole = true;
     const { tape, chart } = message;
-    if (Array.isArray(tape)) replaceTape(tape, null);
-    else replaceTape(tape?.trades ?? [], tape?.quote ?? null);
+    replaceTape(tape ?? [], message.quote ?? null);
     if (chart) currentSink()?.bars(Array.isArray(chart.bars) ? chart.bars : barsOf(chart.bars));
     currentSink()?.renewed();
   },
@@ -104,6 +104,9 @@ export function goLive(): void {
   effect(() => {
     if (chosen.value === "") return;
     isFocusWhole = false;
+    // A feed that began after the page was opened: its zone is not known yet.
+    const { feed } = splitKey(chosen.value);
+    if (!info.peek()?.feeds.some((one) => one.feed === feed)) void loadInfo();
     focus.subscribe({
       symbols: [],
       every_ms: 100,

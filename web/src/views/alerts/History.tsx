@@ -17,7 +17,7 @@ const search = signal("");
 function matches(alert: Alert): boolean {
   if (onlyOpen.value && alert.acknowledged_ns != null) return false;
   const text = search.value.trim().toLowerCase();
-  return text === "" || `${alert.symbol} ${alert.rule} ${alert.kind} ${alert.message}`.toLowerCase().includes(text);
+  return text === "" || `${alert.symbol} ${alert.rule} ${alert.rule_kind} ${alert.message}`.toLowerCase().includes(text);
 }
 
 /** What fired, newest first. */

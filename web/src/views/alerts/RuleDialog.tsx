@@ -16,7 +16,7 @@ export function RuleDialog({ rule, onClose }: { rule: Rule | null; onClose: () =
   const kinds = info.value?.rule_kinds ?? [];
   const [draft, setDraft] = useState<Draft>(() =>
     rule === null
-      ? emptyDraft(kinds[0], splitKey(chosen.value).feed || (info.value?.feeds[0]?.feed ?? ""), zone.value)
+      ? emptyDraft(kinds[0], splitKey(chosen.value).feed || "*", splitKey(chosen.value).symbol || "*", zone.value)
       : draftOf(rule, kinds.find((one) => one.kind === rule.kind), zone.value),
   );
   const [errors, setErrors] = useState<DraftErrors>({});

@@ -1,14 +1,9 @@
 import type { ComponentChildren } from "preact";
-import type { RuleParameter, Severity } from "../../api/types";
+import type { Interval, RuleParameter, Severity } from "../../api/types";
 import { info } from "../../state/info";
 import { defaultsOf, parameterTitle, type Draft, type DraftErrors } from "./draft";
 
 const SEVERITIES: Severity[] = ["info", "warning", "critical"];
-// For a server that does not describe its kinds: parameters are then written as JSON.
-const KINDS = [
-  "price_crosses", "percent_move", "sigma_move", "volume_spike", "spread", "vwap_cross", "new_high", "new_low",
-  "halt", "resume", "gap", "silent_feed", "lag", "bar_condition",
-];
 
 interface Props {
   draft: Draft;
@@ -37,7 +32,7 @@ export function RuleFields({ draft, errors, isNameFixed, onChange }: Props) {
             set({ kind: next, params: defaultsOf(kinds.find((one) => one.kind === next)) });
           }}
         >
-          {(kinds.length > 0 ? kinds.map((one) => one.kind) : KINDS).map((name) => (
+          {kinds.map(({ kind: name }) => (
             <option key={name} value={name}>{name.replaceAll("_", " ")}</option>
           ))}
         </select>
@@ -57,14 +52,10 @@ export function RuleFields({ draft, errors, isNameFixed, onChange }: Props) {
           />
         </Field>
       ))}
-      {kind === undefined && (
-        <Field label="Parameters, as JSON" error={errors["paramsJson"]}>
-          <textarea class="input" rows={3} value={draft.paramsJson} onInput={(event) => set({ paramsJson: event.currentTarget.value })} />
-        </Field>
-      )}
-      <Field label="Symbols" note="With commas between; * for all" error={errors["symbols"]}>{text("symbols")}</Field>
+      <Field label="Symbols" note={symbolsNote()} error={errors["symbols"]}>{text("symbols")}</Field>
       <Field label="Feed">
         <select class="input" value={draft.feed} onChange={(event) => set({ feed: event.currentTarget.value })}>
+          <option value="*">all feeds</option>
           {info.value?.feeds.map(({ feed }) => <option key={feed} value={feed}>{feed}</option>)}
         </select>
       </Field>
@@ -73,14 +64,15 @@ export function RuleFields({ draft, errors, isNameFixed, onChange }: Props) {
           {SEVERITIES.map((severity) => <option key={severity} value={severity}>{severity}</option>)}
         </select>
       </Field>
-      <Field label="Interval of bars" note="Where the kind looks at bars">
-        <select class="input" value={draft.interval} onChange={(event) => set({ interval: event.currentTarget.value })}>
-          <option value="">as the kind has it</option>
-          {info.value?.intervals.map((one) => <option key={one} value={one}>{one}</option>)}
-        </select>
-      </Field>
+      {kind?.source === "bars" && (
+        <Field label="Interval of bars">
+          <select class="input" value={draft.interval} onChange={(event) => set({ interval: event.currentTarget.value as Interval })}>
+            {info.value?.intervals.map((one) => <option key={one} value={one}>{one}</option>)}
+          </select>
+        </Field>
+      )}
       <Field label="Cool-down (s)" note="Silent this long after it fired" error={errors["cooldown_s"]}>{text("cooldown_s", { inputMode: "numeric" })}</Field>
-      <Field label="Hysteresis" note="How far back before it may fire again" error={errors["hysteresis"]}>{text("hysteresis", { inputMode: "decimal" })}</Field>
+      <Field label={`Hysteresis${kind?.unit ? ` (${kind.unit})` : ""}`} note="How far back before it may fire again" error={errors["hysteresis"]}>{text("hysteresis", { inputMode: "decimal" })}</Field>
       <Field label={`Quiet hours (${draft.quietZone})`} error={errors["quiet"]}>
         <span class="row">
           <input class="input" type="time" aria-label="Quiet from" value={draft.quietFrom} onInput={(event) => set({ quietFrom: event.currentTarget.value })} />
@@ -91,6 +83,12 @@ export function RuleFields({ draft, errors, isNameFixed, onChange }: Props) {
       <Field label="Tell" note={notifierNote()}>{text("notify")}</Field>
     </div>
   );
+}
+
+function symbolsNote(): string {
+  const lists = info.value?.watchlists ?? [];
+  const named = lists.length > 0 ? `, or ${lists.join(", ")}` : "";
+  return `With commas between; * for all${named}`;
 }
 
 function notifierNote(): string {
@@ -123,11 +121,11 @@ interface ParameterProps {
 }
 
 function ParameterInput({ parameter, value, isWrong, onInput }: ParameterProps) {
-  const choices = parameter.kind === "boolean" ? ["true", "false"] : parameter.choices;
-  if (choices) {
+  if (parameter.kind === "choice") {
     return (
-      <select class="input" value={value} onChange={(event) => onInput(event.currentTarget.value)}>
-        {choices.map((choice) => <option key={choice} value={choice}>{choice}</option>)}
+      <select class="input" value={value} aria-invalid={isWrong} onChange={(event) => onInput(event.currentTarget.value)}>
+        {parameter.default === null && <option value="">{parameter.is_required ? "choose" : "none"}</option>}
+        {parameter.choices.map((choice) => <option key={choice} value={choice}>{choice}</option>)}
       </select>
     );
   }

@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import { problemFrom, write } from "../../api/http";
-import type { ApiProblem, Fired, Rule } from "../../api/types";
+import type { Alert, ApiProblem, Rule } from "../../api/types";
 import { price, whole } from "../../format/numbers";
 import { moment } from "../../format/times";
 import { Problem } from "../../parts/states";
@@ -16,7 +16,7 @@ const LISTED = 200;
 type State = { kind: "none" } | { kind: "busy" } | { kind: "failed"; problem: ApiProblem } | Done;
 interface Done {
   kind: "done";
-  fired: Fired[];
+  fired: Alert[];
   from_ns: number;
   to_ns: number;
 }
@@ -33,7 +33,7 @@ export function RuleTest({ read }: { read: () => Rule | null }) {
     const from_ns = to_ns - hours * 3_600e9;
     try {
       const body = { rule, start_ns: Math.round(from_ns), end_ns: Math.round(to_ns) };
-      const { fired } = await write<{ fired: Fired[] }>("POST", "rules/test", body);
+      const { fired } = await write<{ fired: Alert[] }>("POST", "rule-tests", body);
       setState({ kind: "done", fired, from_ns, to_ns });
     } catch (error) {
       setState({ kind: "failed", problem: problemFrom(error) });

@@ -89,7 +89,7 @@ function RuleItem({ rule }: { rule: Rule }) {
 }
 
 function describe(rule: Rule): string {
-  const kind = info.value?.rule_kinds?.find((one) => one.kind === rule.kind);
+  const kind = info.value?.rule_kinds.find((one) => one.kind === rule.kind);
   const params = Object.entries(rule.params).map(([name, value]) => {
     const unit = kind?.params.find((one) => one.name === name)?.unit ?? "";
     return `${parameterTitle(name)} ${value} ${unit}`.trim();

@@ -1,4 +1,4 @@
-import type { Interval, Rule, RuleKind, RuleValue, Severity } from "../../api/types";
+import type { Interval, Rule, RuleKind, RuleParameter, RuleValue, Severity } from "../../api/types";
 
 /** A rule as it is being written: texts as typed. */
 export interface Draft {
@@ -7,9 +7,7 @@ export interface Draft {
   feed: string;
   symbols: string;
   params: Record<string, string>;
-  /** The parameters as JSON, where the server does not describe those of the kind. */
-  paramsJson: string;
-  interval: string;
+  interval: Interval;
   cooldown_s: string;
   hysteresis: string;
   quietFrom: string;
@@ -27,17 +25,16 @@ export function parameterTitle(name: string): string {
   return name.replace(/_(ns|ms|s|pct|bytes)$/, "").replaceAll("_", " ");
 }
 
-export function emptyDraft(kind: RuleKind | undefined, feed: string, zone: string): Draft {
+export function emptyDraft(kind: RuleKind | undefined, feed: string, symbol: string, zone: string): Draft {
   return {
     name: "",
-    kind: kind?.kind ?? "percent_move",
+    kind: kind?.kind ?? "price_crosses",
     feed,
-    symbols: "*",
+    symbols: symbol,
     params: defaultsOf(kind),
-    paramsJson: "{}",
-    interval: "",
-    cooldown_s: "300",
-    hysteresis: "",
+    interval: "1m",
+    cooldown_s: "60",
+    hysteresis: "0",
     quietFrom: "",
     quietTo: "",
     quietZone: zone,
@@ -48,22 +45,25 @@ export function emptyDraft(kind: RuleKind | undefined, feed: string, zone: strin
 }
 
 export function defaultsOf(kind: RuleKind | undefined): Record<string, string> {
-  return Object.fromEntries((kind?.params ?? []).map((one) => [one.name, one.default === null ? "" : String(one.default)]));
+  return Object.fromEntries((kind?.params ?? []).map((one) => [one.name, textOf(one.default)]));
+}
+
+function textOf(value: RuleValue): string {
+  return Array.isArray(value) ? value.join(", ") : String(value ?? "");
 }
 
 export function draftOf(rule: Rule, kind: RuleKind | undefined, zone: string): Draft {
   const quiet = rule.quiet[0];
-  const params = Object.fromEntries(Object.entries(rule.params).map(([name, value]) => [name, value === null ? "" : String(value)]));
+  const params = Object.fromEntries(Object.entries(rule.params).map(([name, value]) => [name, textOf(value)]));
   return {
     name: rule.name,
     kind: rule.kind,
     feed: rule.feed,
     symbols: rule.symbols.join(", "),
     params: { ...defaultsOf(kind), ...params },
-    paramsJson: JSON.stringify(rule.params, null, 1),
-    interval: rule.interval ?? "",
+    interval: rule.interval,
     cooldown_s: String(rule.cooldown_s),
-    hysteresis: rule.hysteresis == null ? "" : String(rule.hysteresis),
+    hysteresis: String(rule.hysteresis),
     quietFrom: quiet?.from ?? "",
     quietTo: quiet?.to ?? "",
     quietZone: quiet?.zone ?? zone,
@@ -86,14 +86,13 @@ export function ruleOf(draft: Draft, kind: RuleKind | undefined, rest: QuietRest
   if (symbols.length === 0) errors["symbols"] = "Name symbols, or * for all.";
   const cooldown_s = Number(draft.cooldown_s);
   if (draft.cooldown_s.trim() === "" || !(cooldown_s >= 0)) errors["cooldown_s"] = "A number of seconds, 0 or more.";
-  const hysteresis = draft.hysteresis.trim() === "" ? null : Number(draft.hysteresis);
-  if (Number.isNaN(hysteresis)) errors["hysteresis"] = "A number, or nothing.";
+  const hysteresis = Number(draft.hysteresis);
+  if (!(hysteresis >= 0)) errors["hysteresis"] = "A number, 0 or more.";
   if ((draft.quietFrom === "") !== (draft.quietTo === "")) errors["quiet"] = "Give both ends, or none.";
-  const params = kind === undefined ? readJson(draft.paramsJson, errors) : readParams(draft, kind, errors);
+  const params = readParams(draft, kind?.params ?? [], errors);
   if (Object.keys(errors).length > 0) return { errors };
   const hours = draft.quietFrom === "" ? [] : [{ from: draft.quietFrom, to: draft.quietTo, zone: draft.quietZone }];
-  const interval = draft.interval === "" ? null : (draft.interval as Interval);
-  const { kind: kindName, feed, severity, is_enabled } = draft;
+  const { kind: kindName, feed, interval, severity, is_enabled } = draft;
   const notify = draft.notify.split(",").map((one) => one.trim()).filter(Boolean);
   const quiet = [...hours, ...rest.quiet.slice(1)];
   return {
@@ -106,29 +105,20 @@ export interface QuietRest {
   quiet: Rule["quiet"];
 }
 
-function readParams(draft: Draft, kind: RuleKind, errors: DraftErrors): Record<string, RuleValue> {
+function readParams(draft: Draft, described: RuleParameter[], errors: DraftErrors): Record<string, RuleValue> {
   const params: Record<string, RuleValue> = {};
-  for (const parameter of kind.params) {
+  for (const parameter of described) {
     const text = (draft.params[parameter.name] ?? "").trim();
-    if (text === "" && parameter.default === null) continue;
-    if (parameter.kind === "number") {
+    if (text === "" && parameter.kind !== "list") {
+      // What is left out has the server's default.
+      if (parameter.is_required) errors[`params.${parameter.name}`] = "This is needed.";
+    } else if (parameter.kind === "number") {
       const value = Number(text);
-      if (text === "" || !Number.isFinite(value)) errors[`params.${parameter.name}`] = "A number is needed.";
+      if (!Number.isFinite(value)) errors[`params.${parameter.name}`] = "A number is needed.";
       params[parameter.name] = value;
     } else {
-      params[parameter.name] = parameter.kind === "boolean" ? text === "true" : text;
+      params[parameter.name] = parameter.kind === "list" ? list(text) : text;
     }
   }
   return params;
-}
-
-function readJson(text: string, errors: DraftErrors): Record<string, RuleValue> {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, RuleValue>;
-  } catch {
-    // Told below, together with JSON that is no object.
-  }
-  errors["paramsJson"] = 'A JSON object, for example {"percent": 2}.';
-  return {};
 }

@@ -4,7 +4,7 @@ import { Empty } from "../../parts/states";
 
 /** How far each partition is behind: one that stands out is a stuck one. */
 export function LagTable({ lags }: { lags: Lag[] }) {
-  const most = Math.max(1, ...lags.map((one) => one.lag_records ?? 0));
+  const most = Math.max(1, ...lags.map((one) => one.lag_records));
   const sorted = [...lags].sort(
     (a, b) => a.stage.localeCompare(b.stage) || a.topic.localeCompare(b.topic) || a.partition - b.partition,
   );
@@ -32,7 +32,7 @@ export function LagTable({ lags }: { lags: Lag[] }) {
                 <td class="num">{one.partition}</td>
                 <td class="num">{whole(one.lag_records)}</td>
                 <td class="bar-cell" aria-hidden="true">
-                  <span class="bar" style={{ width: `${((one.lag_records ?? 0) / most) * 100}%` }} />
+                  <span class="bar" style={{ width: `${(one.lag_records / most) * 100}%` }} />
                 </td>
               </tr>
             ))}

@@ -17,7 +17,7 @@ export default function PipelineView() {
       <h1 class="hidden">Pipeline</h1>
       <Totals now={now} />
       <StageTable stages={now.stages} />
-      <LagTable lags={now.lags ?? []} />
+      <LagTable lags={now.lags} />
       <GapTable openGaps={now.open_gaps ?? 0} />
     </div>
   );
@@ -41,8 +41,8 @@ function Totals({ now }: { now: Pipeline }) {
       <Card name="Dead letters" note="records set aside" isAlarm={now.dead_letters > 0}>{whole(now.dead_letters)}</Card>
       <Card name="Spool" note="waiting on disk" isAlarm={now.spool_bytes > 0}>{bytes(now.spool_bytes)}</Card>
       <Card name="Open gaps" note="not repaired yet" isAlarm={(now.open_gaps ?? 0) > 0}>{whole(now.open_gaps)}</Card>
-      {now.servers?.map((server) => (
-        <Card key={server.name} name={server.name} note={server.port === null ? "" : `port ${server.port}`} isAlarm={!isWell(server.state)}>
+      {now.servers.map((server) => (
+        <Card key={server.name} name={server.name} note={server.address} isAlarm={server.state === "away"}>
           <span class="card-word">{server.state}</span>
         </Card>
       ))}

@@ -89,7 +89,7 @@ function languageOf(schema: SqlSchema) {
   const columns = Object.fromEntries(
     schema.tables.map((table) => [table.name, table.columns.map((one) => ({ label: one.name, detail: one.type }))]),
   );
-  const functions = (schema.functions ?? []).map((name) => ({ label: name, type: "function", apply: `${name}(` }));
+  const functions = schema.functions.map((name) => ({ label: name, type: "function", apply: `${name}(` }));
   return [
     // DuckDB's grammar is Postgres' with additions.
     sql({ dialect: PostgreSQL, schema: columns, upperCaseKeywords: true }),

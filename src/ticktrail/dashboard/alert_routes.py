@@ -1,0 +1,109 @@
+"""The HTTP API over alerts and rules."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import delete, get, post, put
+from litestar.datastructures import State
+from litestar.params import Parameter
+
+from ticktrail.alerts.replay import Tested
+from ticktrail.alerts.rules import rule_dict
+from ticktrail.dashboard.alert_tape import alert_row
+from ticktrail.dashboard.service import Service
+
+__all__ = ["ALERT_ROUTES"]
+
+_PAGE_MAX = 1_000
+
+# Checked, and explained, by `ticktrail.alerts.rules`: what is right depends on the kind.
+RuleBody = dict[str, Any]
+Instant = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+
+
+class Mute(msgspec.Struct, forbid_unknown_fields=True):
+    """Until when a rule notifies nobody; null: it does again."""
+
+    until_ns: Instant | None
+
+
+class Trial(msgspec.Struct, forbid_unknown_fields=True):
+    """A rule, and the time over which it is to be tested."""
+
+    rule: RuleBody
+    start_ns: Instant
+    end_ns: Instant
+
+
+@get("/alerts", summary="What rules found, the newest first")
+async def alerts(
+    state: State,
+    limit: Annotated[int, Parameter(query="limit", ge=1, le=_PAGE_MAX)] = 200,
+    before: Annotated[str | None, Parameter(query="before", max_length=64)] = None,
+) -> dict[str, Any]:
+    """Give the newest alerts; with the id of one, those before it."""
+    service: Service = state.service
+    found = await service.ask(lambda: service.desk.book().alerts(limit, before))
+    return {"alerts": [alert_row(*each) for each in found]}
+
+
+@post("/alerts/{alert_id:str}/acknowledge", status_code=204, summary="Note that somebody has seen an alert")
+async def acknowledge(state: State, alert_id: str) -> None:
+    """Mark an alert as seen; all pages learn of it."""
+    service: Service = state.service
+    await service.ask(lambda: service.desk.book().acknowledge(alert_id))
+    service.hub.alerts.acknowledge(alert_id, service.clock.now_ns())
+
+
+@get("/rules", summary="All rules, of the settings and of pages")
+async def rules(state: State) -> dict[str, Any]:
+    """List the rules by name."""
+    service: Service = state.service
+    found = await service.ask(lambda: service.desk.book().rules())
+    return {"rules": [rule_dict(rule) for rule in found]}
+
+
+@post("/rules", summary="Make a rule")
+async def add_rule(state: State, data: RuleBody) -> dict[str, Any]:
+    """Add a rule; it holds from two seconds later on."""
+    service: Service = state.service
+    return rule_dict(await service.ask(lambda: service.desk.book().add(data)))
+
+
+@put("/rules/{name:str}", summary="Change a rule that a page has made")
+async def replace_rule(state: State, name: str, data: RuleBody) -> dict[str, Any]:
+    """Replace a rule; what it has seen so far is forgotten."""
+    service: Service = state.service
+    return rule_dict(await service.ask(lambda: service.desk.book().replace(name, data)))
+
+
+@delete("/rules/{name:str}", summary="Delete a rule that a page has made")
+async def delete_rule(state: State, name: str) -> None:
+    """Forget a rule; its alerts stay."""
+    service: Service = state.service
+    await service.ask(lambda: service.desk.book().delete(name))
+
+
+@post("/rules/{name:str}/mute", status_code=200, summary="Let a rule notify nobody for a while")
+async def mute_rule(state: State, name: str, data: Mute) -> dict[str, Any]:
+    """Mute a rule, or unmute it; its alerts are recorded as before."""
+    service: Service = state.service
+    return rule_dict(await service.ask(lambda: service.desk.book().mute(name, data.until_ns)))
+
+
+@post("/rule-tests", status_code=200, summary="When a rule would have fired")
+async def test_rule(state: State, data: Trial) -> dict[str, Any]:
+    """Evaluate a rule over what is stored; at most 10,000 alerts."""
+    service: Service = state.service
+    span_ns = (data.start_ns, data.end_ns)
+    found: Tested = await service.ask(lambda: service.desk.test(data.rule, span_ns))
+    return {
+        "fired": [alert_row(alert, None) for alert in found.alerts],
+        "records": found.records,
+        "symbols": len(found.lines),
+    }
+
+
+ALERT_ROUTES = [alerts, acknowledge, rules, add_rule, replace_rule, delete_rule, mute_rule, test_rule]

@@ -94,6 +94,10 @@ class Evaluator:
         """Take consecutive values of the partition, with the log's times; give the alerts in their order."""
         append_ns = append_ms * NS_PER_MS
         found: list[Alert] = []
+        if not self._active and not self._waiting:
+            # Nobody asks: not even what the values are. A rule that comes later begins anew.
+            self._append_ns = max(self._append_ns, int(append_ns[-1]))
+            return found
         for first, last in self._parts(append_ns):
             found += self._read(decode_columns(values[first:last]), append_ns[first:last])
         return found

@@ -64,12 +64,15 @@ class Child:
         Of the `ticktrail` command.
     is_finite
         Whether it may end by itself with success (an import).
+    is_vital
+        Whether the others end where this one cannot run; else it is given up, and that is told.
     """
 
     name: str
     arguments: Sequence[str]
     log_path: Path
     is_finite: bool = False
+    is_vital: bool = True
     process: subprocess.Popen[bytes] | None = None
     started_ns: int = 0
     restart_at_ns: int | None = None
@@ -108,6 +111,7 @@ class Children:
         self.stages: dict[int, str] = {}
         self.restarts: Counter[str] = Counter()
         self.failures: list[StageFailed] = []
+        self._given_up: list[StageFailed] = []
         self.is_patient = False
         log_dir.mkdir(parents=True, exist_ok=True)
 
@@ -115,7 +119,12 @@ class Children:
         return iter(self._children)
 
     def start(
-        self, name: str, *arguments: str, is_finite: bool = False, capture_output: bool = False
+        self,
+        name: str,
+        *arguments: str,
+        is_finite: bool = False,
+        is_vital: bool = True,
+        capture_output: bool = False,
     ) -> Child:
         """Start a stage: ``ticktrail ARGUMENTS --stop-with-parent``, its words in ``NAME.log``.
 
@@ -125,7 +134,8 @@ class Children:
             Keep its standard output readable, as ``child.process.stdout``; the first line says where an
             exchange listens.
         """
-        child = Child(name, arguments, self._log_dir / f"{name}.log", is_finite=is_finite)
+        log_path = self._log_dir / f"{name}.log"
+        child = Child(name, arguments, log_path, is_finite=is_finite, is_vital=is_vital)
         self._children.append(child)
         self._spawn(child, subprocess.PIPE if capture_output else subprocess.DEVNULL)
         return child
@@ -141,10 +151,11 @@ class Children:
         Raises
         ------
         StageFailed
-            A stage cannot run: it was called wrongly, what it met cannot pass, or it fails again and again.
+            A vital stage cannot run: it was called wrongly, what it met cannot pass, or it fails again and
+            again.
         """
         now_ns = self._clock.monotonic_ns()
-        for child in self._children:
+        for child in list(self._children):
             assert child.process is not None
             code = child.process.poll()
             if code is None or child.has_ended:
@@ -154,7 +165,10 @@ class Children:
                 if is_steady:
                     child.backoff.reset()
                 if self._is_hopeless(child, code, is_steady=is_steady):
-                    raise self.failure(child)
+                    if child.is_vital:
+                        raise self.failure(child)
+                    self._give_up(child)
+                    continue
                 delay_s = child.backoff.next_s()
                 child.restart_at_ns = now_ns + int(delay_s * NS_PER_SECOND)
                 words = self._last_words(child)
@@ -172,7 +186,8 @@ class Children:
 
     def news(self) -> list[str]:
         """Tell what the stages have warned of since the last call, one line each, the same not too often."""
-        lines = []
+        lines = [f"{printable(str(failure))} The others go on." for failure in self._given_up]
+        self._given_up.clear()
         now_ns = self._clock.monotonic_ns()
         for child in self._children:
             for line in self._new_lines(child):
@@ -226,6 +241,13 @@ class Children:
             stage=child.name,
             code=code,
         )
+
+    def _give_up(self, child: Child) -> None:
+        failure = self.failure(child)
+        self.failures.append(failure)
+        self._given_up.append(failure)
+        self._close(child)
+        self._children.remove(child)
 
     def _is_hopeless(self, child: Child, code: int, *, is_steady: bool) -> bool:
         if child.is_finite or code == EXIT_USAGE:

@@ -15,8 +15,15 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from ticktrail.cli.options import json_option, load_settings, positive, same_place, settings_options
-from ticktrail.cli.pipeline import Exchange, Pipeline
+from ticktrail.cli.options import (
+    json_option,
+    load_settings,
+    page_option,
+    positive,
+    same_place,
+    settings_options,
+)
+from ticktrail.cli.pipeline import Pipeline
 from ticktrail.cli.run import SIMULATED, choose_exchange, even, passed_on, print_outcome
 from ticktrail.cli.servers import show_progress
 from ticktrail.cli.session import run_pipeline
@@ -49,6 +56,7 @@ _QUESTION = {"sql": ' "SELECT * FROM latest LIMIT 10"'}
 @click.option("--symbols", type=int, callback=positive, help="Of the simulated market (200).")
 @click.option("--rate", type=float, callback=positive, help="Its trades per second (1,000).")
 @click.option("--headless", is_flag=True, help="No live view.")
+@page_option
 def demo_command(
     as_json: bool,
     seconds: float | None,
@@ -56,6 +64,7 @@ def demo_command(
     symbols: int | None,
     rate: float | None,
     headless: bool,
+    has_page: bool,
     **options: Any,
 ) -> int:
     """Start real servers, a market and the whole pipeline; show it live; leave nothing running.
@@ -76,7 +85,11 @@ def demo_command(
             settings = load_settings(**options).settings
             feed = _choose_feed(settings, live, clock, console)
             exchange = market if feed == "sim" else None
-            pipeline = _pipeline(settings, clock, feed, exchange, (*passed_on(options), *even(settings)))
+            passed = (*passed_on(options), *even(settings))
+            subscription = () if exchange is not None else ("--symbols", _LIVE_SYMBOLS)
+            pipeline = Pipeline(
+                settings, clock, feed, subscription, exchange=exchange, has_page=has_page, passed_on=passed
+            )
             view = View(_title(feed)) if console.is_terminal and not headless else None
             if view is None:
                 console.print(_title(feed))
@@ -121,13 +134,6 @@ def _servers(settings: Settings, clock: Clock, console: Console) -> Iterator[boo
                 stack.down()
             signal.signal(signal.SIGINT, handler)
             console.print("Nothing is left running.")
-
-
-def _pipeline(
-    settings: Settings, clock: Clock, feed: str, exchange: Exchange | None, passed: tuple[str, ...]
-) -> Pipeline:
-    subscription = () if exchange is not None else ("--symbols", _LIVE_SYMBOLS)
-    return Pipeline(settings, clock, feed, subscription, exchange=exchange, passed_on=passed)
 
 
 def _title(feed: str) -> Text:

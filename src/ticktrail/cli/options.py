@@ -30,6 +30,7 @@ __all__ = [
     "listed",
     "load_settings",
     "not_empty",
+    "page_option",
     "positive",
     "same_place",
     "settings_options",
@@ -119,6 +120,11 @@ def settings_options(function: F) -> F:
 def json_option(function: F) -> F:
     """Add ``--json``."""
     return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(function)
+
+
+page_option = click.option(
+    "--page/--no-page", "has_page", default=True, help="Serve the page beside it, and evaluate alerts (yes)."
+)
 
 
 def child_options(function: F) -> F:

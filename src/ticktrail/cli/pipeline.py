@@ -1,4 +1,4 @@
-"""Capture, persist and bars of one feed as supervised processes; with a simulated exchange where asked."""
+"""The stages of one feed as supervised processes, from a simulated exchange, where asked, to the page."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import msgspec
 
 from ticktrail.bus import Topics, uncommitted
 from ticktrail.cli.children import Children
+from ticktrail.cli.page import PageStage
 from ticktrail.clock import NS_PER_SECOND, Clock
 from ticktrail.config import Settings
 from ticktrail.errors import Transient
@@ -19,7 +20,7 @@ __all__ = ["Exchange", "Pipeline"]
 
 
 # Their metrics are served at the port of the settings and those after it, in this order.
-_STAGES = ("capture", "persist", "bars", "exchange")
+_STAGES = ("capture", "persist", "bars", "exchange", "alerts", "serve")
 # A stage that reads from Kafka has set this gauge.
 _READY = {"persist": "ticktrail_persist_open_polls", "bars": "ticktrail_bars_assigned_partitions"}
 _READY_TIMEOUT_NS = 60 * NS_PER_SECOND
@@ -57,6 +58,8 @@ class Pipeline:
         Further arguments of `ticktrail capture`.
     exchange
         Starts a simulated exchange, from which the feed ``sim`` then reads.
+    has_page
+        Starts alerts and the page beside them; without it alerts only where the settings have rules.
     passed_on
         ``--config``, ``--set`` … for every stage.
     """
@@ -68,6 +71,7 @@ class Pipeline:
         feed: str,
         subscription: tuple[str, ...] = (),
         exchange: Exchange | None = None,
+        has_page: bool = False,
         passed_on: tuple[str, ...] = (),
     ) -> None:
         data_dir = Path(settings.stack.data_dir)
@@ -76,6 +80,7 @@ class Pipeline:
         self._feed = feed
         self._subscription = subscription
         self._exchange = exchange
+        self._page = PageStage(settings.serve, data_dir) if has_page else None
         self._run_dir = run_dir(data_dir)
         self._passed_on = ("--data-dir", str(data_dir), *passed_on)
         self._started_ns = clock.now_ns()
@@ -118,6 +123,15 @@ class Pipeline:
             *("capture", "--feed", self._feed, *self._subscription, *self._options("capture"), *extra),
             is_finite=self._is_finite,
         )
+        if self._page is not None or self._settings.alerts.rules:
+            self.children.start("alerts", "alerts", *self._options("alerts"), is_vital=False)
+        if self._page is not None:
+            self._page.start(self.children, self._options("serve"))
+
+    @property
+    def page_url(self) -> str | None:
+        """Where the page is; None until it listens."""
+        return None if self._page is None else self._page.url
 
     def snapshots(self) -> dict[str, Snapshot]:
         """Give the newest word of each stage of this pipeline.
@@ -170,7 +184,11 @@ class Pipeline:
 
     def stop(self) -> list[str]:
         """End everything that still runs; name what had to be killed."""
-        return self.children.stop("capture", "exchange") + self.children.stop()
+        try:
+            return self.children.stop("capture", "exchange") + self.children.stop()
+        finally:
+            if self._page is not None:
+                self._page.close()
 
     def _options(self, stage: str) -> tuple[str, ...]:
         """Give the settings of a stage: everybody's, but for the port, which only one can have."""

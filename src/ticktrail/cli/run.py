@@ -12,7 +12,15 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from ticktrail.cli.options import json_option, listed, load_settings, not_empty, positive, settings_options
+from ticktrail.cli.options import (
+    json_option,
+    listed,
+    load_settings,
+    not_empty,
+    page_option,
+    positive,
+    settings_options,
+)
 from ticktrail.cli.pipeline import Exchange, Pipeline
 from ticktrail.cli.session import Outcome, run_pipeline
 from ticktrail.cli.source import make_feed
@@ -47,6 +55,7 @@ SIMULATED = "SIMULATED MARKET: these prices are made up"
     "--verify", is_flag=True, help="Compare the store with the exchange's own log, record by record."
 )
 @click.option("--headless", is_flag=True, help="No live view.")
+@page_option
 def run_command(
     as_json: bool,
     feed: str,
@@ -56,6 +65,7 @@ def run_command(
     seconds: float | None,
     verify: bool,
     headless: bool,
+    has_page: bool,
     **options: Any,
 ) -> int:
     """Run a feed into Kafka, Cassandra and bars until Ctrl-C, on servers that are up.
@@ -97,6 +107,7 @@ def run_command(
         name,
         subscription=_subscription(name, symbols, path),
         exchange=exchange,
+        has_page=has_page,
         passed_on=(*passed_on(options), *even(settings)),
     )
     console = Console(stderr=True)

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
 import uvicorn
 
 from ticktrail.bus import ensure_topics
-from ticktrail.cli.options import child_options, load_settings, settings_options
+from ticktrail.cli.listen import listen
+from ticktrail.cli.options import FILE, child_options, load_settings, settings_options
 from ticktrail.cli.stage import stage, stop_with_parent
 from ticktrail.clock import Clock, SystemClock
-from ticktrail.config import ServeSettings, Settings
+from ticktrail.config import Settings
 from ticktrail.dashboard.app import make_app
 from ticktrail.dashboard.guard import Guard
 from ticktrail.dashboard.service import Service
-from ticktrail.errors import PortTaken
 
 __all__ = ["serve_command"]
 
@@ -31,7 +31,8 @@ _GRACE_S = 3
 @click.command("serve")
 @settings_options
 @child_options
-def serve_command(stage_name: str | None, is_child: bool, **options: Any) -> None:
+@click.option("--token-file", type=FILE, hidden=True, help="Holds the token of this run.")
+def serve_command(stage_name: str | None, is_child: bool, token_file: Path | None, **options: Any) -> None:
     """Serve the page, the HTTP API and the live stream until Ctrl-C.
 
     Without [[serve.tokens]] in ticktrail.toml each run makes a token of its own, which the printed address
@@ -46,7 +47,8 @@ def serve_command(stage_name: str | None, is_child: bool, **options: Any) -> Non
             stop_with_parent()
         ensure_topics(settings.kafka, stop=stop)
         if not stop.is_set():
-            asyncio.run(_serve(settings, clock, stop))
+            run_token = token_file.read_text(encoding="ascii") if token_file is not None else None
+            asyncio.run(_serve(settings, clock, stop, run_token))
 
 
 class _Server(uvicorn.Server):
@@ -57,10 +59,10 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _serve(settings: Settings, clock: Clock, stop: threading.Event) -> None:
+async def _serve(settings: Settings, clock: Clock, stop: threading.Event, run_token: str | None) -> None:
     serve = settings.serve
-    guard = Guard(serve.host, serve.tokens, serve.allowed_hosts, clock)
-    listener = _listen(serve)
+    guard = Guard(serve.host, serve.tokens, serve.allowed_hosts, clock, run_token)
+    listener = listen(serve.host, serve.port)
     port = listener.getsockname()[1]
     app = make_app(Service(settings, clock), guard, clock)
     server = _Server(
@@ -79,20 +81,3 @@ async def _serve(settings: Settings, clock: Clock, stop: threading.Event) -> Non
             click.echo(f"The page is at http://{host}:{port}/{query}")
     server.should_exit = True
     await running
-
-
-def _listen(serve: ServeSettings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in serve.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((serve.host, serve.port))
-    except OSError as error:
-        listener.close()
-        raise PortTaken(
-            what=f"Cannot listen at {serve.host}, port {serve.port}",
-            why=error.strerror or str(error),
-            next_step="Choose another one: --set serve.port=0 takes any that is free.",
-            port=serve.port,
-        ) from error
-    return listener

@@ -206,11 +206,15 @@ def _watch(
     view, seconds = shown
     started_ns = clock.monotonic_ns()
     began_ns: int | None = None
+    is_page_told = False
     with live_on(console) if view is not None else _NoLive() as live:
         while not stop.is_set() and not any(child.has_ended for child in pipeline.children):
             clock.wait(stop, _TURN_S)
             pipeline.children.watch()
             _tell_news(pipeline, console)
+            if not is_page_told and pipeline.page_url is not None:
+                is_page_told = True
+                console.print(Text(f"The page is at {pipeline.page_url}"), soft_wrap=True)
             snapshots = pipeline.snapshots()
             on_turn(snapshots)
             now_ns = clock.monotonic_ns()

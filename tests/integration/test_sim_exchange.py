@@ -28,6 +28,8 @@ from ticktrail.feeds.sim import (
     read_log,
     serve,
 )
+from ticktrail.telemetry import isolated_registry
+from ticktrail.telemetry.metrics import Registry
 
 DEADLINE_S = 30.0
 AUTH = {"action": "auth", "key": "sim", "secret": "sim"}
@@ -379,6 +381,52 @@ def test_a_client_that_does_not_read_gets_error_407_and_the_others_do_not_wait(t
     # What it got before the error has no hole.
     assert keys(slow) == logged_keys(in_log(tmp_path))[: len(keys(slow))]
     assert "slow_client" in [row["fault"] for row in in_log(tmp_path, "faults")]
+
+
+def counts(registry: Registry, metric: str) -> dict[str, float]:
+    """Give a metric of the exchange by the value of its label."""
+    name = f"ticktrail_exchange_{metric}"
+    return {
+        "".join(each.labels.values()): each.value
+        for each in registry.series()
+        if each.metric.name == name and each.value
+    }
+
+
+def test_metrics_tell_what_was_sent_and_to_how_many() -> None:
+    settings = changed(
+        EVEN,
+        quotes_per_trade=0.5,
+        halts_per_hour=36_000,
+        halt_s=0.1,
+        # Later than the piece in which an exchange that stalled catches up.
+        faults=Faults(drop_per_million=20_000, disconnect_every_s=0.6),
+    )
+    frames: list[list[dict[str, Any]]] = []
+
+    async def listen(socket: ClientConnection) -> None:
+        async for payload in socket:
+            frames.append(json.loads(payload))  # noqa: PERF401  what came before the end counts, too
+
+    async def scenario() -> None:
+        async with exchange(settings) as running, client(running.url, ALL) as socket:
+            with pytest.raises(ConnectionClosedError):
+                await listen(socket)
+
+    with isolated_registry() as registry:
+        asyncio.run(scenario())
+        heard = Counter(message["T"] for frame in frames for message in frame)
+        # Connected, authenticated, subscribed.
+        assert counts(registry, "sent_frames_total") == {"": 3 + len(frames)}
+        assert counts(registry, "cut_connections_total") == {"fault": 1}
+        sent, unsent = (counts(registry, f"{name}_records_total") for name in ("sent", "unsent"))
+        names = {"trades": "t", "corrections": "c", "cancelErrors": "x"}  # the latter two come with trades
+        names |= {"quotes": "q", "statuses": "s", "lulds": "l"}
+        assert sent == {channel: heard[kind] for channel, kind in names.items() if heard[kind]}
+        assert sent["trades"] > 1_000
+        assert unsent["trades"] > 0.01 * sent["trades"]
+        assert counts(registry, "accepted_connections_total") == {"": 1}
+        assert not counts(registry, "clients")
 
 
 def test_a_client_may_come_again_in_the_middle(tmp_path: Path) -> None:

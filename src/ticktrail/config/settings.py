@@ -277,7 +277,7 @@ class TelemetrySettings(Section, frozen=True, kw_only=True, forbid_unknown_field
         ``"debug"``, ``"info"``, ``"warning"`` or ``"error"``.
     metrics_port
         Serves Prometheus on loopback; 0 does not. In a supervised run capture takes this port, and persist,
-        bars and the exchange those after it.
+        bars, the exchange, alerts and the page's server those after it.
     """
 
     log_format: Literal["console", "json"] = "console"

@@ -27,9 +27,9 @@ class _Names:
     """The metrics of one kind of stage; empty where it has none."""
 
     records: str
-    latency: str
-    batch: str
-    retries: str
+    latency: str = ""
+    batch: str = ""
+    retries: str = ""
     lag: str = ""
     queued_frames: str = ""
     lag_ages: tuple[str, ...] = ()
@@ -40,6 +40,7 @@ class _Names:
 
 
 _NAMES = {
+    "exchange": _Names(records="ticktrail_exchange_sent_records_total"),
     "capture": _Names(
         records="ticktrail_capture_sent_records_total",
         queued_frames="ticktrail_capture_queued_frames",
@@ -75,7 +76,6 @@ _NAMES = {
         records="ticktrail_alerts_read_records_total",
         lag="ticktrail_alerts_lag_records",
         latency="ticktrail_alerts_recv_to_fired_seconds",
-        batch="",
         retries="ticktrail_alerts_retries_total",
         dead_letters="ticktrail_alerts_buried_notifications_total",
         checkpoint_age="ticktrail_alerts_checkpoint_age_seconds",
@@ -84,8 +84,6 @@ _NAMES = {
         records="ticktrail_serve_read_values_total",
         lag="ticktrail_serve_lag_records",
         latency="ticktrail_serve_recv_to_read_seconds",
-        batch="",
-        retries="",
     ),
 }
 
@@ -107,7 +105,7 @@ class StageRow:
     is_total
         Whether this sums up several processes.
     records_per_s
-        What it sent (capture), stored (persist) or read (bars), over the last seconds.
+        What it sent (exchange, capture), stored (persist) or read (the others), over the last seconds.
     lag_records
         Behind the last one taken from Kafka.
     queued_frames
@@ -219,7 +217,7 @@ class StageHistory:
 
 def _counted(word: Snapshot, names: _Names) -> dict[str, Any]:
     return {
-        "retries": word.total(names.retries),
+        "retries": word.total(names.retries) if names.retries else None,
         "dead_letters": word.total(names.dead_letters) if names.dead_letters else None,
     }
 

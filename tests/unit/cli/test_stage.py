@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 import structlog
@@ -17,7 +18,7 @@ from ticktrail.cli.stage import stage
 from ticktrail.clock import SystemClock
 from ticktrail.config import Settings, StackSettings, TelemetrySettings
 from ticktrail.errors import UsageError
-from ticktrail.telemetry import run_dir
+from ticktrail.telemetry import MetricsServer, run_dir
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +46,18 @@ def test_signals_set_the_event_and_tell_who_does_not_watch_it(tmp_path: Path, si
         signal.raise_signal(signum)
         assert stop.wait(10)
         assert told.is_set()
+
+
+def test_metrics_are_served_while_the_stage_works(tmp_path: Path) -> None:
+    with MetricsServer(0) as server:
+        port = server.port  # free again after this
+    with (
+        stage("one", settings(tmp_path, metrics_port=port), SystemClock()),
+        urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer,
+    ):
+        assert b"\nticktrail_failed_snapshots_total 0.0\n" in answer.read()
+    with MetricsServer(port):
+        pass  # it is not taken any more
 
 
 def test_the_last_word_is_said_also_after_an_error(tmp_path: Path) -> None:

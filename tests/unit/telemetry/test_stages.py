@@ -64,7 +64,7 @@ def row_of(*readings: Reading, window_ns: int = 5 * S) -> StageRow:
     return row
 
 
-_ROOMS = {"serve": "dashboard"}
+_ROOMS = {"exchange": "feeds.sim", "serve": "dashboard"}
 
 
 def test_every_metric_that_is_shown_is_declared() -> None:
@@ -178,7 +178,7 @@ def test_of_a_process_that_is_gone_only_its_counts_are_left(health: Health) -> N
 
 
 def test_a_stage_without_metrics_has_its_state() -> None:
-    row = row_of(reading(1, "exchange"), reading(2, "exchange"))
+    row = row_of(reading(1, "other"), reading(2, "other"))
     assert (row.state, row.records_per_s, row.retries) == ("running", None, None)
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from websockets.asyncio.server import ServerConnection, broadcast
 from websockets.protocol import State
 
+from ticktrail.feeds.sim import metrics
 from ticktrail.feeds.sim.dialogue import Dialogue
 from ticktrail.feeds.sim.encode_json import JsonEncoder
 from ticktrail.feeds.sim.encode_msgpack import MsgpackEncoder
@@ -49,7 +50,7 @@ class Client:
     def say(self, message: dict[str, Any]) -> None:
         """Send one control message, behind everything that was sent before."""
         frame = control_frame(message, is_text=self.is_text)
-        broadcast([self.connection], frame, text=self.is_text)
+        _send([self.connection], frame, is_text=self.is_text)
 
 
 class _Group:
@@ -96,10 +97,13 @@ class Clients:
     def add(self, client: Client) -> None:
         """Take in a new connection; it gets nothing before it subscribes."""
         self._clients.append(client)
+        metrics.CONNECTIONS.inc()
+        metrics.CLIENTS.set(len(self._clients))
 
     def remove(self, client: Client) -> None:
         """Forget a connection that is gone."""
         self._clients.remove(client)
+        metrics.CLIENTS.set(len(self._clients))
         self.regroup()
 
     def regroup(self) -> None:
@@ -140,7 +144,7 @@ class Clients:
             encoder = self._encoders[group.is_text]
             frames = encoder.trades(wanted) if channel == "trades" else encoder.quotes(wanted)
             for frame in frames:
-                broadcast(connections, frame, text=group.is_text)
+                _send(connections, frame, is_text=group.is_text)
             recipients[chosen] += len(connections)
         return recipients
 
@@ -157,7 +161,7 @@ class Clients:
             for start in range(0, len(chosen), _EVENTS_PER_FRAME_MAX):
                 wanted = [events[index] for index in chosen[start : start + _EVENTS_PER_FRAME_MAX]]
                 frame = event_frame(wanted, self._universe, is_text=group.is_text)
-                broadcast(connections, frame, text=group.is_text)
+                _send(connections, frame, is_text=group.is_text)
             for index in chosen:
                 recipients[index] += len(connections)
         return recipients
@@ -169,9 +173,14 @@ class Clients:
             connections = group.connections()
             payload = garbage.json if group.is_text else garbage.msgpack
             # Bytes that are no text go as a binary frame: as text they would end the connection.
-            broadcast(connections, payload, text=group.is_text and payload.isascii())
+            _send(connections, payload, is_text=group.is_text and payload.isascii())
             handed += len(connections)
         return handed
+
+
+def _send(connections: list[ServerConnection], frame: bytes, *, is_text: bool) -> None:
+    broadcast(connections, frame, text=is_text)
+    metrics.FRAMES.inc(len(connections))
 
 
 def _mask(symbols: tuple[str, ...], index_of: dict[str, int]) -> Mask:

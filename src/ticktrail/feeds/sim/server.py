@@ -23,6 +23,7 @@ from websockets.http11 import Request, Response
 
 from ticktrail.clock import NS_PER_SECOND, Clock
 from ticktrail.errors import PortTaken
+from ticktrail.feeds.sim import metrics
 from ticktrail.feeds.sim.clients import Client, Clients
 from ticktrail.feeds.sim.config import SimSettings
 from ticktrail.feeds.sim.dialogue import Dialogue
@@ -31,7 +32,7 @@ from ticktrail.feeds.sim.log import ExchangeLog
 from ticktrail.feeds.sim.market import MarketModel
 from ticktrail.feeds.sim.messages import QUOTE, TRADE, Event, MarketBatch, Rows
 from ticktrail.feeds.sim.universe import Universe
-from ticktrail.feeds.sim.wire import error_message
+from ticktrail.feeds.sim.wire import channel_of, error_message
 
 __all__ = ["PATHS", "Summary", "serve"]
 
@@ -140,6 +141,7 @@ class _Exchange:
         self._sent = {"trades": 0, "quotes": 0}
         self._unsent = 0
         self._connections = 0
+        metrics.begin()
 
     # -- connections ---------------------------------------------------------------------------------
 
@@ -206,6 +208,7 @@ class _Exchange:
             if client.is_cut or unread_bytes <= self._settings.client_buffer_bytes_max:
                 continue
             self._note("slow_client", f"{unread_bytes} bytes unread")
+            metrics.CUT.inc(reason="slow")
             client.say(error_message(407))
             client.is_cut = True
             self._clients.regroup()
@@ -221,6 +224,7 @@ class _Exchange:
             client.connection.transport.close()
         self._clients.regroup()
         self._note("disconnect", f"{len(cut)} connections")
+        metrics.CUT.inc(len(cut), reason="fault")
 
     # -- the market ----------------------------------------------------------------------------------
 
@@ -295,6 +299,8 @@ class _Exchange:
         handed = int(np.count_nonzero(recipients))
         self._sent[kind] += handed
         self._unsent += len(rows) - handed
+        metrics.SENT.inc(handed, channel=kind)
+        metrics.UNSENT.inc(len(rows) - handed, channel=kind)
         if self._log:
             self._log.rows(kind, rows, marks, recipients, sent_ns)
 
@@ -304,6 +310,8 @@ class _Exchange:
         sent_ns = self._clock.now_ns()
         recipients = [0] * len(events) if self._is_silent else self._clients.send_events(events)
         marks = SILENCED if self._is_silent else 0
+        for event, count in zip(events, recipients, strict=True):
+            (metrics.SENT if count else metrics.UNSENT).inc(channel=channel_of(event))
         if self._log:
             for event, count in zip(events, recipients, strict=True):
                 self._log.event(event, marks=marks, recipients=count, sent_ns=sent_ns)

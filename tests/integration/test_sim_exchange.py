@@ -378,7 +378,7 @@ def test_a_client_that_does_not_read_gets_error_407_and_the_others_do_not_wait(t
     quick, slow = asyncio.run(scenario())
     logged = logged_keys(in_log(tmp_path))
     # The market began with the slow one's subscription; the other got everything from its own on.
-    assert 100_000 < len(keys(quick)) <= 150_000
+    assert len(keys(slow)) < len(keys(quick)) <= 150_000
     assert keys(quick) == logged[-len(keys(quick)) :]
     assert slow[-1] == {"T": "error", "code": 407, "msg": "slow client"}
     # What it got before the error has no hole.

@@ -71,7 +71,14 @@ def _command(name: str, parent: click.Group, parent_context: click.Context) -> s
     assert command is not None
     context = click.Context(command, info_name=name, parent=parent_context)
     if isinstance(command, click.Group):
-        return "\n".join(_command(inner, command, context) for inner in command.list_commands(context))
+        own = [_described(command, context)] if command.invoke_without_command else []
+        return "\n".join(
+            [*own, *(_command(inner, command, context) for inner in command.list_commands(context))]
+        )
+    return _described(command, context)
+
+
+def _described(command: click.Command, context: click.Context) -> str:
     text, _, example = inspect.cleandoc(command.help or "").partition("Example: ")
     pieces = [" ".join(command.collect_usage_pieces(context))]
     lines = [f"## {context.command_path}\n", _code(text), f"\n```\n{context.command_path} {pieces[0]}\n```\n"]

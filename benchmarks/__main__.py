@@ -17,7 +17,7 @@ from ticktrail.errors import FileFormatError
 
 __all__ = ["NAMES", "main", "section_of", "with_section"]
 
-NAMES = ("start", "sink", "produce", "pipeline", "replay", "latency", "steady")
+NAMES = ("start", "sink", "produce", "pipeline", "replay", "latency", "steady", "alerts", "dashboard")
 _COMMANDS = {"replay": "pipeline --replay"}
 _DOCS = Path(__file__).resolve().parent.parent / "docs"
 _PAGE = _DOCS / "benchmarks.md"

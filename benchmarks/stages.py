@@ -18,7 +18,7 @@ from ticktrail.config import Settings
 from ticktrail.store import connect, migrate
 from ticktrail.telemetry import Snapshot, read_snapshots, run_dir
 
-__all__ = ["installation", "server_processes", "simulated", "stage", "wait_for", "words"]
+__all__ = ["installation", "market", "server_processes", "simulated", "stage", "wait_for", "words"]
 
 _START_TIMEOUT_S = 60
 _STOP_TIMEOUT_S = 60
@@ -85,17 +85,28 @@ def simulated(
     exchange
         Further arguments of ``ticktrail exchange``.
     """
-    with ExitStack() as stack:
-        stages = {"persist": stack.enter_context(stage(settings, "persist"))}
+    with stage(settings, "persist") as persist:
         wait_for(settings, "persist")
-        stages["exchange"] = stack.enter_context(
-            stage(
-                settings,
-                *("exchange", "--symbols", str(symbols), "--rate", str(rate)),
-                *("--set", "feeds.sim.session_s=0", "--set", "feeds.sim.quotes_per_trade=0"),
-                *exchange,
+        with market(settings, rate, symbols, *exchange) as stages:
+            yield {"persist": persist, **stages}
+
+
+@contextmanager
+def market(
+    settings: Settings, rate: int, symbols: int, *exchange: str
+) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
+    """Run the exchange and capture of `simulated` alone."""
+    with ExitStack() as stack:
+        stages = {
+            "exchange": stack.enter_context(
+                stage(
+                    settings,
+                    *("exchange", "--symbols", str(symbols), "--rate", str(rate)),
+                    *("--set", "feeds.sim.session_s=0", "--set", "feeds.sim.quotes_per_trade=0"),
+                    *exchange,
+                )
             )
-        )
+        }
         assert stages["exchange"].stdout is not None
         url = stages["exchange"].stdout.readline().decode().strip()
         stages["capture"] = stack.enter_context(

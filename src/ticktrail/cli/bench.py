@@ -19,14 +19,15 @@ __all__ = ["bench_command"]
 
 _CHECKOUT = Path(ticktrail.__file__).resolve().parents[2]
 _COUNT = click.IntRange(min=1)
+_NAMES = ("alerts", "dashboard", "latency", "pipeline", "produce", "sink", "start", "steady")
 
 
 @click.command("bench")
-@click.argument("name", type=click.Choice(["latency", "pipeline", "produce", "sink", "start", "steady"]))
+@click.argument("name", type=click.Choice(_NAMES))
 @click.option(
-    "--seconds", type=_COUNT, help="How long to measure after the warm-up: latency, pipeline, steady."
+    "--seconds", type=_COUNT, help="How long to measure after the warm-up: not produce, sink and start."
 )
-@click.option("--rate", type=_COUNT, help="Trades per second: latency, pipeline, steady.")
+@click.option("--rate", type=_COUNT, help="Trades per second: not produce, sink and start.")
 @click.option("--rounds", type=_COUNT, help="How often to repeat: produce, pipeline --replay.")
 @click.option("--replay", is_flag=True, help="Recorded days from files instead of an exchange: pipeline.")
 @click.option("--data", type=FILE, help="Folder of LEAN tick zips: pipeline --replay.")

@@ -6,6 +6,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 from ticktrail.alerts import metrics
@@ -21,6 +22,8 @@ __all__ = ["Recorder", "StateDone"]
 _log = get_logger("alerts")
 
 _BACKOFF_S = (0.1, 10.0)
+# Whose alerts are written together.
+_JOBS_MAX = 500
 
 
 class StateDone(NamedTuple):
@@ -45,7 +48,7 @@ class _Job(NamedTuple):
 
 
 class Recorder:
-    """Writes one after the other what it is given, and tries for ever where the store is away.
+    """Writes what it is given in its order, and tries for ever where the store is away.
 
     Parameters
     ----------
@@ -108,26 +111,35 @@ class Recorder:
         self._jobs.put(job)
 
     def _run(self) -> None:
-        while not self._over.is_set() and (job := self._jobs.get()) is not None:
-            self._do(job)
-            if self._error is not None:
-                return
+        while not self._over.is_set() and self._error is None:
+            # A state stands for the alerts before it: in the order in which they came, alerts together.
+            for is_state, group in groupby(self._taken(), key=lambda job: job.partition is not None):
+                if is_state:
+                    for job in group:
+                        self._write_state(job)
+                else:
+                    self._write_alerts([alert for job in group for alert in job.alerts])
 
-    def _do(self, job: _Job) -> None:
-        if job.partition is None:
-            for alert in job.alerts:
-                self._write_alert(alert)
-        else:
-            self._write_state(job.partition, job.offset, job.state)
+    def _taken(self) -> list[_Job]:
+        """Wait for a job, and take what has gathered behind it."""
+        jobs = [self._jobs.get()]
+        while not self._jobs.empty() and len(jobs) < _JOBS_MAX:
+            jobs.append(self._jobs.get())
+        return [job for job in jobs if job is not None]
 
-    def _write_alert(self, alert: Alert) -> None:
+    def _write_alerts(self, alerts: Sequence[Alert]) -> None:
         backoff = Backoff(*_BACKOFF_S)
-        while not self._over.is_set():
+        while not self._over.is_set() and self._error is None:
             try:
-                self._store.write([alert])
+                self._store.write(alerts)
             except WriteRejected as error:
+                if len(alerts) > 1:
+                    # It is one of them.
+                    for alert in alerts:
+                        self._write_alerts([alert])
+                    return
                 # It stands in Kafka; the others must not wait for it for ever.
-                _log.error("alerts.refused", id=alert.id, error=str(error))
+                _log.error("alerts.refused", id=alerts[0].id, error=str(error))
             except Transient as error:
                 self._pause(backoff, error)
                 continue
@@ -135,28 +147,30 @@ class Recorder:
                 self._error = error
                 return
             else:
-                metrics.RECORDED.inc()
-            self._finished()
+                metrics.RECORDED.inc(len(alerts))
+            self._finished(len(alerts))
             return
 
-    def _write_state(self, partition: Partition, offset: int, state: bytes) -> None:
+    def _write_state(self, job: _Job) -> None:
+        partition = job.partition
+        assert partition is not None
         backoff = Backoff(*_BACKOFF_S)
-        while not self._over.is_set():
+        while not self._over.is_set() and self._error is None:
             try:
-                self._store.write_state(self._group, partition.topic, partition.number, offset, state)
+                self._store.write_state(self._group, partition.topic, partition.number, job.offset, job.state)
             except Transient as error:
                 self._pause(backoff, error)
             except TicktrailError as error:
                 self._error = error
                 return
             else:
-                self._done.append(StateDone(self._clock.monotonic_ns(), partition, offset))
-                self._finished()
+                self._done.append(StateDone(self._clock.monotonic_ns(), partition, job.offset))
+                self._finished(1)
                 return
 
-    def _finished(self) -> None:
+    def _finished(self, count: int) -> None:
         with self._lock:
-            self._waiting -= 1
+            self._waiting -= count
 
     def _pause(self, backoff: Backoff, error: TicktrailError) -> None:
         delay_s = backoff.next_s()

@@ -23,6 +23,8 @@ _VALUES = (*_FIELDS, "severity", "notify", "message")
 _PIECE_BYTES = 256 * 1024
 # Days without alerts are not asked for; this bounds those with few.
 _DAYS_READ_MAX = 1_000
+# Alerts that are being written.
+_AT_ONCE = 64
 _LAST_NS = (1 << 63) - 1
 
 
@@ -71,24 +73,25 @@ class AlertStore:
         TicktrailError
             The store did not take them all.
         """
-        for alert in alerts:
-            day = alert.ts_ns // _DAY_NS
+        for day in {alert.ts_ns // _DAY_NS for alert in alerts} - self._days:
             # A list of days that lacks one would hide its alerts; so it is written first.
-            if day not in self._days:
-                self._run(
-                    "INSERT INTO days (dataset, feed, day) VALUES (?, ?, ?)", _DATASET, _FEED, _date(day)
-                )
-                self._days.add(day)
-            value = tuple(getattr(alert, name) for name in _VALUES)
-            # Who writes the same alert again writes it with the same time; what was acknowledged stays.
-            self._run(
-                "INSERT INTO alerts (day, ts_ns, id, alert) VALUES (?, ?, ?, ?) USING TIMESTAMP ?",
-                _date(day),
+            self._run("INSERT INTO days (dataset, feed, day) VALUES (?, ?, ?)", _DATASET, _FEED, _date(day))
+            self._days.add(day)
+        rows = [
+            (
+                _date(alert.ts_ns // _DAY_NS),
                 alert.ts_ns,
                 alert.id,
-                value,
+                tuple(getattr(alert, name) for name in _VALUES),
+                # Who writes the same alert again writes it with the same time; what was acknowledged stays.
                 max(alert.recorded_ns // NS_PER_US, 1),
             )
+            for alert in alerts
+        ]
+        insert = self._statement(
+            "INSERT INTO alerts (day, ts_ns, id, alert) VALUES (?, ?, ?, ?) USING TIMESTAMP ?"
+        )
+        self._session.execute_all(insert, rows, _AT_ONCE)
 
     def read(self, limit: int, before: str | None = None) -> list[StoredAlert]:
         """Read the newest alerts.
@@ -217,10 +220,13 @@ class AlertStore:
         return [_stored(row) for row in self._run(statement, _date(day), *values)]
 
     def _run(self, statement: str, *values: Any) -> list[Any]:
+        return self._session.execute(self._statement(statement), values)
+
+    def _statement(self, statement: str) -> Any:
         prepared = self._prepared.get(statement)
         if prepared is None:
             prepared = self._prepared[statement] = self._session.prepare(statement)
-        return self._session.execute(prepared, values)
+        return prepared
 
 
 _SELECT = "SELECT ts_ns, id, alert, acknowledged_ns FROM alerts WHERE day = ?"

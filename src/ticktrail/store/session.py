@@ -6,6 +6,7 @@ import logging
 import re
 import socket
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from cassandra import (
 )
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, Session
+from cassandra.concurrent import execute_concurrent_with_args
 from cassandra.connection import ConnectionException
 from cassandra.policies import (
     DCAwareRoundRobinPolicy,
@@ -131,6 +133,19 @@ class StoreSession:
         """
         try:
             return list(self.driver.execute(statement, parameters))
+        except _DRIVER_ERRORS as error:
+            raise translated(error, self.address) from error
+
+    def execute_all(self, prepared: Any, rows: Sequence[Sequence[Any]], at_once: int) -> None:
+        """Run a prepared statement for each row of values, so many side by side.
+
+        Raises
+        ------
+        TicktrailError
+            One of them failed; of the others some have run.
+        """
+        try:
+            execute_concurrent_with_args(self.driver, prepared, rows, concurrency=at_once)
         except _DRIVER_ERRORS as error:
             raise translated(error, self.address) from error
 

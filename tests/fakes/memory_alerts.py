@@ -183,9 +183,8 @@ class _Recorder(Recorder):
         return super().done()
 
     def _work(self, count: int) -> None:
-        for _ in range(count):
-            if not self._jobs.empty() and (job := self._jobs.get()) is not None:
-                self._do(job)
+        found = [self._jobs.get() for _ in range(min(count, self._jobs.qsize()))]
+        self._write([job for job in found if job is not None])
 
 
 class _Producer:

@@ -112,13 +112,7 @@ class Recorder:
 
     def _run(self) -> None:
         while not self._over.is_set() and self._error is None:
-            # A state stands for the alerts before it: in the order in which they came, alerts together.
-            for is_state, group in groupby(self._taken(), key=lambda job: job.partition is not None):
-                if is_state:
-                    for job in group:
-                        self._write_state(job)
-                else:
-                    self._write_alerts([alert for job in group for alert in job.alerts])
+            self._write(self._taken())
 
     def _taken(self) -> list[_Job]:
         """Wait for a job, and take what has gathered behind it."""
@@ -126,6 +120,15 @@ class Recorder:
         while not self._jobs.empty() and len(jobs) < _JOBS_MAX:
             jobs.append(self._jobs.get())
         return [job for job in jobs if job is not None]
+
+    def _write(self, jobs: Sequence[_Job]) -> None:
+        """Write in the order given, as a state stands for the alerts before it; alerts in a row together."""
+        for is_state, group in groupby(jobs, key=lambda job: job.partition is not None):
+            if is_state:
+                for job in group:
+                    self._write_state(job)
+            else:
+                self._write_alerts([alert for job in group for alert in job.alerts])
 
     def _write_alerts(self, alerts: Sequence[Alert]) -> None:
         backoff = Backoff(*_BACKOFF_S)

@@ -19,6 +19,7 @@ from ticktrail.cli.stage import stage, stop_with_parent
 from ticktrail.clock import Clock, SystemClock
 from ticktrail.config import Settings
 from ticktrail.dashboard.app import make_app
+from ticktrail.dashboard.doorstep import Doorstep
 from ticktrail.dashboard.guard import Guard
 from ticktrail.dashboard.service import Service
 
@@ -26,6 +27,8 @@ __all__ = ["serve_command"]
 
 _LOOK_S = 0.1
 _GRACE_S = 3
+# The live stream is asked for by names, 20,000 at most.
+_MESSAGE_BYTES_MAX = 4 * 1024**2
 
 
 @click.command("serve")
@@ -61,13 +64,24 @@ class _Server(uvicorn.Server):
 
 async def _serve(settings: Settings, clock: Clock, stop: threading.Event, run_token: str | None) -> None:
     serve = settings.serve
-    guard = Guard(serve.host, serve.tokens, serve.allowed_hosts, clock, run_token)
+    guard = Guard(serve, clock, run_token)
     listener = listen(serve.host, serve.port)
     port = listener.getsockname()[1]
     app = make_app(Service(settings, clock), guard, clock)
     server = _Server(
         uvicorn.Config(
-            app, log_config=None, ws="websockets-sansio", lifespan="on", timeout_graceful_shutdown=_GRACE_S
+            app,
+            log_config=None,
+            http=Doorstep,
+            ws="websockets-sansio",
+            ws_max_size=_MESSAGE_BYTES_MAX,
+            # 76 us a message and client, where a row of the market is encoded for all of them together.
+            ws_per_message_deflate=False,
+            lifespan="on",
+            # What proxies say of a client's address is believed by nobody: it would be another budget.
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_S,
         )
     )
     host = f"[{serve.host}]" if ":" in serve.host else serve.host

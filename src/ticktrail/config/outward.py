@@ -129,6 +129,9 @@ class ServeSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         ``[[serve.tokens]]``; without any, each run makes one of its own, for loopback only.
     allowed_hosts
         Names that the server is called by besides its own: behind a proxy.
+    requests_per_s
+        How many requests a client (an address) may make a second, lastingly; three seconds' worth at once.
+        Behind a proxy all people are one client.
     sql_seconds_max, sql_rows_max, sql_at_once_max
         Bounds of questions in SQL.
     """
@@ -137,6 +140,7 @@ class ServeSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     port: Port = 8600
     tokens: tuple[ServeToken, ...] = ()
     allowed_hosts: tuple[Name, ...] = ()
+    requests_per_s: Annotated[float, msgspec.Meta(ge=1, le=100_000)] = 40.0
     sql_seconds_max: Seconds = 30.0
     sql_rows_max: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 100_000
     sql_at_once_max: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2

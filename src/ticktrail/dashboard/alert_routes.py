@@ -5,18 +5,21 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import msgspec
-from litestar import delete, get, post, put
+from litestar import HttpMethod, Response, delete, get, post, put, route
 from litestar.datastructures import State
+from litestar.handlers import HTTPRouteHandler
 from litestar.params import QueryParameter
 
-from ticktrail.alerts.replay import Tested
-from ticktrail.alerts.rules import rule_dict
+from ticktrail.alerts.replay import Tested as Found
+from ticktrail.alerts.rules import Rule
 from ticktrail.dashboard.alert_tape import alert_row
+from ticktrail.dashboard.answers import AlertsAnswer, RulesAnswer, Tested
 from ticktrail.dashboard.service import Service
 
 __all__ = ["ALERT_ROUTES"]
 
 _PAGE_MAX = 1_000
+_CHANGES = {"scope": "alerts"}
 
 # Checked, and explained, by `ticktrail.alerts.rules`: what is right depends on the kind.
 RuleBody = dict[str, Any]
@@ -42,14 +45,19 @@ async def alerts(
     state: State,
     limit: Annotated[int, QueryParameter(name="limit", ge=1, le=_PAGE_MAX)] = 200,
     before: Annotated[str | None, QueryParameter(name="before", max_length=64)] = None,
-) -> dict[str, Any]:
+) -> AlertsAnswer:
     """Give the newest alerts; with the id of one, those before it."""
     service: Service = state.service
     found = await service.ask(lambda: service.desk.book().alerts(limit, before))
     return {"alerts": [alert_row(*each) for each in found]}
 
 
-@post("/alerts/{alert_id:str}/acknowledge", status_code=204, summary="Note that somebody has seen an alert")
+@post(
+    "/alerts/{alert_id:str}/acknowledge",
+    status_code=204,
+    summary="Note that somebody has seen an alert",
+    opt=_CHANGES,
+)
 async def acknowledge(state: State, alert_id: str) -> None:
     """Mark an alert as seen; all pages learn of it."""
     service: Service = state.service
@@ -58,47 +66,46 @@ async def acknowledge(state: State, alert_id: str) -> None:
 
 
 @get("/rules", summary="All rules, of the settings and of pages")
-async def rules(state: State) -> dict[str, Any]:
+async def rules(state: State) -> RulesAnswer:
     """List the rules by name."""
     service: Service = state.service
-    found = await service.ask(lambda: service.desk.book().rules())
-    return {"rules": [rule_dict(rule) for rule in found]}
+    return {"rules": await service.ask(lambda: service.desk.book().rules())}
 
 
-@post("/rules", summary="Make a rule")
-async def add_rule(state: State, data: RuleBody) -> dict[str, Any]:
+@post("/rules", summary="Make a rule", opt=_CHANGES)
+async def add_rule(state: State, data: RuleBody) -> Rule:
     """Add a rule; it holds from two seconds later on."""
     service: Service = state.service
-    return rule_dict(await service.ask(lambda: service.desk.book().add(data)))
+    return await service.ask(lambda: service.desk.book().add(data))
 
 
-@put("/rules/{name:str}", summary="Change a rule that a page has made")
-async def replace_rule(state: State, name: str, data: RuleBody) -> dict[str, Any]:
+@put("/rules/{name:str}", summary="Change a rule that a page has made", opt=_CHANGES)
+async def replace_rule(state: State, name: str, data: RuleBody) -> Rule:
     """Replace a rule; what it has seen so far is forgotten."""
     service: Service = state.service
-    return rule_dict(await service.ask(lambda: service.desk.book().replace(name, data)))
+    return await service.ask(lambda: service.desk.book().replace(name, data))
 
 
-@delete("/rules/{name:str}", summary="Delete a rule that a page has made")
+@delete("/rules/{name:str}", summary="Delete a rule that a page has made", opt=_CHANGES)
 async def delete_rule(state: State, name: str) -> None:
     """Forget a rule; its alerts stay."""
     service: Service = state.service
     await service.ask(lambda: service.desk.book().delete(name))
 
 
-@post("/rules/{name:str}/mute", status_code=200, summary="Let a rule notify nobody for a while")
-async def mute_rule(state: State, name: str, data: Mute) -> dict[str, Any]:
+@post("/rules/{name:str}/mute", status_code=200, summary="Let a rule notify nobody for a while", opt=_CHANGES)
+async def mute_rule(state: State, name: str, data: Mute) -> Rule:
     """Mute a rule, or unmute it; its alerts are recorded as before."""
     service: Service = state.service
-    return rule_dict(await service.ask(lambda: service.desk.book().mute(name, data.until_ns)))
+    return await service.ask(lambda: service.desk.book().mute(name, data.until_ns))
 
 
-@post("/rule-tests", status_code=200, summary="When a rule would have fired")
-async def test_rule(state: State, data: Trial) -> dict[str, Any]:
+@post("/rule-tests", status_code=200, summary="When a rule would have fired", opt=_CHANGES)
+async def test_rule(state: State, data: Trial) -> Tested:
     """Evaluate a rule over what is stored; at most 10,000 alerts."""
     service: Service = state.service
     span_ns = (data.start_ns, data.end_ns)
-    found: Tested = await service.ask(lambda: service.desk.test(data.rule, span_ns))
+    found: Found = await service.ask(lambda: service.desk.test(data.rule, span_ns))
     return {
         "fired": [alert_row(alert, None) for alert in found.alerts],
         "records": found.records,
@@ -106,4 +113,25 @@ async def test_rule(state: State, data: Trial) -> dict[str, Any]:
     }
 
 
-ALERT_ROUTES = [alerts, acknowledge, rules, add_rule, replace_rule, delete_rule, mute_rule, test_rule]
+def _options(path: str, *methods: str) -> HTTPRouteHandler:
+    """Answer OPTIONS; where a path has several handlers, Litestar's own answer names the methods of one."""
+
+    @route(path, http_method=HttpMethod.OPTIONS, status_code=204, include_in_schema=False)
+    async def options() -> Response[None]:
+        return Response(None, headers={"allow": ", ".join(["OPTIONS", *methods])}, status_code=204)
+
+    return options
+
+
+ALERT_ROUTES = [
+    alerts,
+    acknowledge,
+    rules,
+    add_rule,
+    _options("/rules", "GET", "POST"),
+    replace_rule,
+    delete_rule,
+    _options("/rules/{name:str}", "DELETE", "PUT"),
+    mute_rule,
+    test_rule,
+]

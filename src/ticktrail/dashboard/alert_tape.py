@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
+from ticktrail.dashboard.answers import AlertRow
 from ticktrail.model import Alert, Columns
 
 __all__ = ["AlertTape", "alert_row"]
@@ -25,7 +24,7 @@ class AlertTape:
     def __init__(self) -> None:
         self.serial = 0
         # In the order of their serials; the first goes first.
-        self._rows: dict[str, tuple[int, dict[str, Any]]] = {}
+        self._rows: dict[str, tuple[int, AlertRow]] = {}
 
     def add(self, alerts: Columns[Alert]) -> None:
         """Keep alerts; the log may have one twice, after a restart of their evaluation."""
@@ -40,7 +39,7 @@ class AlertTape:
         if (found := self._rows.pop(id_, None)) is not None:
             self._put({**found[1], "acknowledged_ns": now_ns})
 
-    def after(self, serial: int, count_max: int) -> tuple[list[dict[str, Any]], int]:
+    def after(self, serial: int, count_max: int) -> tuple[list[AlertRow], int]:
         """Give the newest alerts after a serial, the newest first, and how many are left out."""
         found = []
         for number, row in reversed(self._rows.values()):
@@ -49,15 +48,14 @@ class AlertTape:
             found.append(row)
         return found[:count_max], max(len(found) - count_max, 0)
 
-    def _put(self, row: dict[str, Any]) -> None:
+    def _put(self, row: AlertRow) -> None:
         self.serial += 1
         self._rows[row["id"]] = self.serial, row
 
 
-def alert_row(alert: Alert, acknowledged_ns: int | None) -> dict[str, Any]:
+def alert_row(alert: Alert, acknowledged_ns: int | None) -> AlertRow:
     """Give an alert as the API has it."""
-    return {
-        **msgspec.to_builtins(alert),
-        "is_quiet": bool(alert.is_quiet),
-        "acknowledged_ns": acknowledged_ns,
-    }
+    row: AlertRow = msgspec.to_builtins(alert)
+    row["is_quiet"] = bool(alert.is_quiet)
+    row["acknowledged_ns"] = acknowledged_ns
+    return row

@@ -6,32 +6,35 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import msgspec
-from litestar import Litestar, Request, Response, Router, WebSocket, get
+from litestar import Litestar, MediaType, Request, Response, Router, WebSocket, get
+from litestar.connection import ASGIConnection
 from litestar.datastructures import State
-from litestar.exceptions import HTTPException, WebSocketDisconnect
-from litestar.handlers import websocket
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.exceptions import HTTPException, PermissionDeniedException, WebSocketDisconnect
+from litestar.handlers import BaseRouteHandler, websocket
 from litestar.static_files import create_static_files_router
 from litestar.types import ASGIApp, Receive, Scope, Send
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from ticktrail import __version__
 from ticktrail.clock import Clock
 from ticktrail.dashboard.alert_routes import ALERT_ROUTES
+from ticktrail.dashboard.answers import Health, Problem
 from ticktrail.dashboard.channel import Channel, ClientGone
-from ticktrail.dashboard.guard import COOKIE, Guard, Refusal
+from ticktrail.dashboard.document import API, openapi_config
+from ticktrail.dashboard.guard import Guard, Refusal
 from ticktrail.dashboard.metrics import REFUSED
 from ticktrail.dashboard.routes import ROUTES
 from ticktrail.dashboard.service import Service
-from ticktrail.errors import NotFound, Overloaded, Terminal, TicktrailError, Transient
+from ticktrail.errors import NotFound, Overloaded, QueryError, TicktrailError, UsageError, WriteRejected
+from ticktrail.telemetry import get_logger
 from ticktrail.telemetry.exporter import prometheus_registry
 
 __all__ = ["make_app"]
 
-API = "/api/v1"
+_log = get_logger("serve")
+
 PAGE = Path(__file__).with_name("page")
 # Nothing of the page comes from elsewhere, and nothing may be put into it.
 _HEADERS = {
@@ -43,11 +46,14 @@ _HEADERS = {
     "cross-origin-resource-policy": "same-origin",
 }
 _OPEN = ("/healthz",)
-# What begins like this needs that scope; where reading does not, only to change something.
-_SCOPE_OF = {f"{API}/sql": "sql", f"{API}/rule": "alerts", f"{API}/alerts": "alerts"}
+# The longest question in SQL, in characters of four bytes, each escaped.
+_BODY_BYTES_MAX = 1024**2
 _KINDS = ("http", "websocket")
 _OUR_OWN = ("the SQL endpoint", "the rule test")
-_WRONG_TOKEN, _FOREIGN = 4001, 4003
+_FOREIGN = 4003
+_CLOSE_CODES = {401: 4001, 429: 4029}
+# What who asks can mend; everything else is ours, and may pass.
+_THEIRS = (UsageError, QueryError, WriteRejected)
 
 
 def make_app(service: Service, guard: Guard, clock: Clock) -> ASGIApp:
@@ -72,30 +78,31 @@ def make_app(service: Service, guard: Guard, clock: Clock) -> ASGIApp:
         [api, health, metrics, *page],
         lifespan=[lifespan],
         state=State({"service": service, "clock": clock, "registry": prometheus_registry()}),
-        exception_handlers={TicktrailError: _told, HTTPException: _refused},
-        openapi_config=OpenAPIConfig(
-            title="ticktrail",
-            version=__version__,
-            path=API,
-            # Others would load their page from elsewhere.
-            render_plugins=[JsonRenderPlugin(path="/openapi.json")],
-        ),
+        guards=[_allow],
+        exception_handlers={
+            TicktrailError: _told,
+            HTTPException: _refused,
+            RecursionError: _too_deep,
+            Exception: _broken,
+        },
+        openapi_config=openapi_config(),
+        request_max_body_size=_BODY_BYTES_MAX,
         logging_config=None,
     )
     return _Door(app, guard)
 
 
-@get("/healthz", include_in_schema=False)
-async def health(state: State) -> Response[dict[str, Any]]:
-    """Tell supervisors whether the market is being followed."""
+@get("/healthz", summary="Whether the market is followed; needs no token", opt={"scope": None})
+async def health(state: State) -> Response[Health]:
+    """Tell supervisors whether the market is being followed: 200, else 503."""
     trouble = state.service.trouble
-    return Response({"is_healthy": trouble is None}, status_code=200 if trouble is None else 503)
+    return Response(Health(is_healthy=trouble is None), status_code=200 if trouble is None else 503)
 
 
-@get("/metrics", include_in_schema=False)
+@get("/metrics", media_type=MediaType.TEXT, summary="What this process counts, as Prometheus reads it")
 async def metrics(state: State) -> Response[bytes]:
     """Give what this process counts, as Prometheus reads it."""
-    return Response(generate_latest(state.registry), headers={"content-type": CONTENT_TYPE_LATEST})
+    return Response(generate_latest(state.registry), media_type=CONTENT_TYPE_LATEST)
 
 
 @get("/", include_in_schema=False, media_type="text/plain")
@@ -149,6 +156,7 @@ class _Door:
         if scope["type"] not in _KINDS:
             await self._app(scope, receive, send)
             return
+        send = _with_headers(send)
         headers = {
             name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
         }
@@ -159,10 +167,10 @@ class _Door:
             return
         query = scope.get("query_string", b"").decode("latin-1")
         is_http = str(scope["type"]) == "http"
-        if is_http and scope["path"] == "/" and "token=" in query:
-            await _set_cookie(send, query)
+        if is_http and scope["path"] == "/" and "token" in parse_qs(query):
+            await _set_cookie(send, self._guard.cookie(query))
             return
-        await self._app(scope, receive, _with_headers(send))
+        await self._app(scope, receive, send)
 
     def _judge(self, scope: Any, headers: dict[str, str]) -> Refusal | None:
         guard, path = self._guard, scope["path"]
@@ -183,12 +191,9 @@ class _Door:
                 "A token is needed",
                 "Open the address that `ticktrail serve` has printed, or send Authorization: Bearer TOKEN.",
             )
-        is_change = scope["type"] == "http" and scope["method"] not in {"GET", "HEAD", "OPTIONS"}
-        needed = next((name for start, name in _SCOPE_OF.items() if path.startswith(start)), "read")
-        if needed == "alerts" and not is_change:
-            needed = "read"
-        if needed not in scopes:
-            return Refusal(403, "scope", f"This token does not allow {needed!r}", "Use another token.")
+        # Of requests the routes know the scope: by its path, one could be written in several ways.
+        if scope["type"] == "websocket" and "read" not in scopes:
+            return Refusal(403, "scope", "This token does not allow 'read'", "Use another token.")
         scope.setdefault("state", {})["scopes"] = sorted(scopes)
         return None
 
@@ -197,7 +202,7 @@ async def _refuse(scope: Any, receive: Receive, send: Send, refusal: Refusal) ->
     if scope["type"] == "websocket":
         await receive()
         await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
-        code = _WRONG_TOKEN if refusal.status == 401 else _FOREIGN
+        code = _CLOSE_CODES.get(refusal.status, _FOREIGN)
         await send({"type": "websocket.close", "code": code, "reason": refusal.what})
         return
     body = msgspec.json.encode(_error(refusal.what, "", refusal.next_step))
@@ -210,12 +215,10 @@ async def _refuse(scope: Any, receive: Receive, send: Send, refusal: Refusal) ->
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-async def _set_cookie(send: Send, query: str) -> None:
-    token = query.partition("token=")[2].partition("&")[0]
-    cookie = f"{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict"
+async def _set_cookie(send: Send, cookie: str) -> None:
     headers = [
         (b"location", b"/"),
-        (b"set-cookie", cookie.encode("latin-1")),
+        (b"set-cookie", cookie.encode("ascii")),
         (b"cache-control", b"no-store"),
     ]
     await send({"type": "http.response.start", "status": 303, "headers": headers})
@@ -232,18 +235,25 @@ def _with_headers(send: Send) -> Send:
     return sending
 
 
-def _told(request: Request[Any, Any, State], error: TicktrailError) -> Response[dict[str, Any]]:
+def _allow(connection: ASGIConnection[Any, Any, Any, State], handler: BaseRouteHandler) -> None:
+    """Let through what the token allows; what a route needs stands in its `opt`."""
+    needed = handler.opt.get("scope", "read")
+    if needed is not None and needed not in connection.scope["state"].get("scopes", ()):
+        REFUSED.inc(reason="scope")
+        raise PermissionDeniedException(f"This token does not allow {needed!r}")
+
+
+def _told(request: Request[Any, Any, State], error: TicktrailError) -> Response[Problem]:
     del request
-    status = 400 if isinstance(error, Terminal) else 503
+    status = 400 if isinstance(error, _THEIRS) else 503
     if isinstance(error, NotFound):
         status = 404
     elif isinstance(error, Overloaded) and error.service in _OUR_OWN:
         status = 429
-    assert isinstance(error, Terminal | Transient)
     return Response(_error(error.what, error.why, error.next_step), status_code=status)
 
 
-def _refused(request: Request[Any, Any, State], error: HTTPException) -> Response[dict[str, Any]]:
+def _refused(request: Request[Any, Any, State], error: HTTPException) -> Response[Problem]:
     del request
     extra = error.extra
     why = (
@@ -258,5 +268,17 @@ def _refused(request: Request[Any, Any, State], error: HTTPException) -> Respons
     )
 
 
-def _error(what: str, why: str, next_step: str) -> dict[str, Any]:
+def _too_deep(request: Request[Any, Any, State], error: RecursionError) -> Response[Problem]:
+    del request, error
+    return Response(_error("The body is nested too deeply", "", f"See {API}/openapi.json."), status_code=400)
+
+
+def _broken(request: Request[Any, Any, State], error: Exception) -> Response[Problem]:
+    _log.error("serve.request_failed", path=request.url.path, exc_info=error)
+    return Response(
+        _error("The server failed at this request", "a bug", "Its log has the details."), status_code=500
+    )
+
+
+def _error(what: str, why: str, next_step: str) -> Problem:
     return {"error": {"what": what, "why": why, "next_step": next_step}}

@@ -30,6 +30,7 @@ _DUCKDB_BYTES = 512 * 1024**2
 _ADDRESS_SPACE_BYTES = 6 * 1024**3
 # How soon it is noticed that nobody waits for an answer; the answer itself is noticed at once.
 _LOOK_S = 0.2
+_START_NS_MAX = 60 * NS_PER_SECOND
 
 
 class Answer(NamedTuple):
@@ -97,6 +98,8 @@ class Asking:
                 service="the SQL endpoint",
             )
         try:
+            if gone is not None and gone.is_set():
+                raise _nobody_waits()
             begun_ns = self._clock.monotonic_ns()
             child = self._take()
             bounded = (text, min(rows_max or self.rows_max, self.rows_max), scan_all)
@@ -131,12 +134,14 @@ class _Child:
         self._process = context.Process(target=_serve, args=(theirs, store), name="sql", daemon=True)
         self._process.start()
         theirs.close()
+        self._is_ready = False
 
     def ask(
         self, question: tuple[str, int, bool], seconds_max: float, gone: threading.Event, clock: Clock
     ) -> Any:
-        deadline_ns = clock.monotonic_ns() + int(seconds_max * NS_PER_SECOND)
         try:
+            self._wait_until_ready(gone, clock)
+            deadline_ns = clock.monotonic_ns() + int(seconds_max * NS_PER_SECOND)
             self._pipe.send(question)
             while clock.monotonic_ns() < deadline_ns and not gone.is_set():
                 if self._pipe.poll(_LOOK_S):
@@ -151,16 +156,36 @@ class _Child:
             ) from None
         self.kill()
         if gone.is_set():
-            raise QueryError(what="The question was ended", why="nobody waited for its answer any more")
+            raise _nobody_waits()
         raise QueryError(
             what=f"The question took longer than {seconds_max:g} s, and was ended",
             next_step="Bound it by symbol and time; `ticktrail sql` on the machine itself has no such limit.",
         )
 
+    def _wait_until_ready(self, gone: threading.Event, clock: Clock) -> None:
+        """Wait for the process to start: a busy machine takes seconds, and they are not the question's."""
+        deadline_ns = clock.monotonic_ns() + _START_NS_MAX
+        while not self._is_ready and not gone.is_set():
+            if clock.monotonic_ns() > deadline_ns:
+                self.kill()
+                raise Overloaded(
+                    what="The question could not be begun in time",
+                    why="the machine is too busy to start a process",
+                    next_step="Ask again.",
+                    service="the SQL endpoint",
+                )
+            if self._pipe.poll(_LOOK_S):
+                self._pipe.recv()
+                self._is_ready = True
+
     def kill(self) -> None:
         self._process.kill()
         self._process.join()
         self._pipe.close()
+
+
+def _nobody_waits() -> QueryError:
+    return QueryError(what="The question was ended", why="nobody waited for its answer any more")
 
 
 def _table(data: bytes) -> Any:
@@ -175,6 +200,7 @@ def _serve(pipe: Connection, store: StoreSettings) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     engine: Engine | None = None
     with suppress(EOFError, OSError):
+        pipe.send(None)  # ready
         while True:
             text, rows_max, scan_all = pipe.recv()
             try:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ticktrail.clock import NS_PER_MS, Clock
+from ticktrail.dashboard.budget import Budget
 from ticktrail.dashboard.hub import TURN_MS, Hub, turns_of
 from ticktrail.dashboard.metrics import CLIENTS, CONFLATED, DROPPED, MESSAGES
 
@@ -29,7 +30,9 @@ _SLOW_SENDS = 5
 _TAPE_MAX = 200
 _ALERTS_MAX = 100
 _PIPELINE_EVERY_MS = 1_000
-TOO_SLOW = 4008
+# A page asks anew when its user looks at something else. Each snapshot costs all clients' time.
+_ASKED_PER_S, _ASKED_BURST = 10.0, 100.0
+TOO_SLOW, TOO_MANY = 4008, 4029
 
 Index = npt.NDArray[np.int64]
 
@@ -103,9 +106,11 @@ class Channel:
         self._wire = wire
         self._clock = clock
         self._sequence = 0
+        self._asked = Budget(_ASKED_PER_S, _ASKED_BURST, clock.monotonic_ns())
         self._sending = asyncio.Lock()
         self._wanted: Subscribe | None = None
         self._waiting: list[str] = []
+        self._symbols_seen = 0
         self._codes: Index | None = None
         self._sent_turn = self._sent_serial = self._sent_alert = 0
         self._every_turns = 1
@@ -137,9 +142,13 @@ class Channel:
     async def _read(self) -> None:
         while True:
             text = await self._wire.receive()
+            if self._asked.is_spent(self._clock.monotonic_ns()):
+                DROPPED.inc(reason="too_many_messages")
+                await self._wire.close(TOO_MANY, "too many messages")
+                return
             try:
                 asked = _DECODER.decode(text)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                 await self._send({"type": "error", "what": "This cannot be understood", "why": str(error)})
                 continue
             if isinstance(asked, Ping):
@@ -150,7 +159,7 @@ class Channel:
     async def _subscribe(self, wanted: Subscribe) -> None:
         self._wanted = wanted
         self._every_turns = turns_of(wanted.every_ms)
-        self._waiting = [] if wanted.symbols == "*" else list(wanted.symbols)
+        self._waiting, self._symbols_seen = [] if wanted.symbols == "*" else list(wanted.symbols), 0
         self._codes = None if wanted.symbols == "*" else np.empty(0, dtype=np.int64)
         self._note_new_symbols()
         hub, turn = self._hub, self._hub.turn - 1
@@ -231,8 +240,9 @@ class Channel:
 
     def _note_new_symbols(self) -> None:
         """Look whether symbols have come that were asked for before anything of them was known."""
-        if self._codes is None or not self._waiting:
+        if self._codes is None or not self._waiting or len(self._hub.board) == self._symbols_seen:
             return
+        self._symbols_seen = len(self._hub.board)
         found, waiting = [], []
         for name in self._waiting:
             feed, _, symbol = name.partition("|")

@@ -11,23 +11,23 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 from ipaddress import ip_address
 from typing import NamedTuple
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
-from ticktrail.clock import NS_PER_SECOND, Clock
-from ticktrail.config import ServeToken
+from ticktrail.clock import Clock
+from ticktrail.config import ServeSettings
+from ticktrail.dashboard.budget import Budget
 from ticktrail.errors import UsageError
 
 __all__ = ["COOKIE", "SCOPES", "Guard", "Refusal", "is_loopback"]
 
 COOKIE = "ticktrail_token"
 SCOPES = ("read", "sql", "alerts")
-# A client's requests: as many at once, and then so many a second. The page needs a dozen when it opens.
-_BURST = 120.0
-_PER_SECOND = 40.0
+# The page needs a dozen requests when it opens, and several may open at once.
+_BURST_S = 3.0
 _CLIENTS_MAX = 10_000
 
 
@@ -45,12 +45,9 @@ class Guard:
 
     Parameters
     ----------
-    host
-        That the server listens at.
-    tokens
-        From the settings. Without any, a token of this run is made, on loopback only.
-    allowed_hosts
-        Names that the server may be called by, beside its own.
+    serve
+        Where the server listens, its names, its tokens. Without any, a token of this run is made, on
+        loopback only.
     run_token
         What to use where the settings have no tokens; None makes one.
 
@@ -65,15 +62,9 @@ class Guard:
         The server would listen beyond loopback without a token.
     """
 
-    def __init__(
-        self,
-        host: str,
-        tokens: Iterable[ServeToken],
-        allowed_hosts: Iterable[str],
-        clock: Clock,
-        run_token: str | None = None,
-    ) -> None:
-        known = {each.token.reveal(): frozenset[str](each.scopes) for each in tokens}
+    def __init__(self, serve: ServeSettings, clock: Clock, run_token: str | None = None) -> None:
+        host, allowed_hosts = serve.host, serve.allowed_hosts
+        known = {each.token.reveal(): frozenset[str](each.scopes) for each in serve.tokens}
         if not known and not is_loopback(host):
             raise UsageError(
                 what=f"{host} can be reached from other machines, and no token is set",
@@ -87,7 +78,8 @@ class Guard:
         if is_loopback(host):
             names |= {"127.0.0.1", "localhost", "::1"}
         self._hosts = None if host in {"0.0.0.0", "::"} and not set(allowed_hosts) else names  # noqa: S104
-        self._budgets: dict[str, tuple[float, int]] = {}
+        self._per_s = serve.requests_per_s
+        self._budgets: dict[str, Budget] = {}
 
     def check_place(self, headers: Mapping[str, str]) -> Refusal | None:
         """Judge where a request says that it goes to and comes from; for every path."""
@@ -129,10 +121,16 @@ class Guard:
         now_ns = self._clock.monotonic_ns()
         if len(self._budgets) > _CLIENTS_MAX:
             self._budgets.clear()
-        left, then_ns = self._budgets.get(client, (_BURST, now_ns))
-        left = min(_BURST, left + (now_ns - then_ns) / NS_PER_SECOND * _PER_SECOND) - 1
-        self._budgets[client] = max(left, -1.0), now_ns
-        return left < 0
+        budget = self._budgets.get(client)
+        if budget is None:
+            budget = self._budgets[client] = Budget(self._per_s, self._per_s * _BURST_S, now_ns)
+        return budget.is_spent(now_ns)
+
+    def cookie(self, query: str) -> str:
+        """Give the cookie that stands for the token of an address from then on."""
+        token = self._given({}, query) or ""
+        # Tokens of the settings may hold what a cookie may not.
+        return f"{COOKIE}={quote(token, safe='')}; Path=/; HttpOnly; SameSite=Strict"
 
     @staticmethod
     def _given(headers: Mapping[str, str], query: str) -> str | None:
@@ -146,7 +144,7 @@ class Guard:
             morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
         except CookieError:
             return None
-        return None if morsel is None else morsel.value
+        return None if morsel is None else unquote(morsel.value)
 
 
 def is_loopback(host: str) -> bool:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ticktrail.clock import NS_PER_SECOND
+from ticktrail.dashboard.answers import BAR_COLUMNS, GapRow
 from ticktrail.dashboard.minutes import Candle
 from ticktrail.model import INTERVALS_NS
 from ticktrail.query import Engine
@@ -22,7 +23,6 @@ from ticktrail.reference import US_EQUITIES, Market, session_codes
 from ticktrail.reference.sessions import SESSION_NAMES
 
 __all__ = [
-    "BAR_COLUMNS",
     "bars_before",
     "bars_within",
     "day_so_far",
@@ -34,24 +34,10 @@ __all__ = [
     "ticks",
 ]
 
-BAR_COLUMNS = (
-    "ts_open_ns",
-    "ts_close_ns",
-    "open",
-    "high",
-    "low",
-    "close",
-    "volume",
-    "vwap",
-    "trades",
-    "session",
-    "revision",
-    "is_final",
-    "flags",
-)
 # A market is open for a third of the time at most, and quiet symbols have bars now and then only.
 _FIRST_SPAN = 4
 _GROWTH = 8
+_FIRST_TICKS_NS = 60 * NS_PER_SECOND
 _SPAN_NS_MAX = 40 * 366 * 86_400 * NS_PER_SECOND
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -66,7 +52,7 @@ def bars_before(engine: Engine, feed: str, symbol: str, interval: str, end_ns: i
 
     Returns
     -------
-    An Arrow table of `BAR_COLUMNS`, rising in time.
+    An Arrow table of `ticktrail.dashboard.answers.BAR_COLUMNS`, rising in time.
 
     Raises
     ------
@@ -103,20 +89,25 @@ def bars_within(engine: Engine, feed: str, symbol: str, interval: str, span_ns: 
 def ticks(engine: Engine, table: str, key: tuple[str, str], span_ns: tuple[int, int], count: int) -> Any:
     """Read the newest trades or quotes of a symbol within a time: an Arrow table, rising in time."""
     feed, symbol = key
-    found = engine.read(
-        table, symbols=symbol, feed=feed, start=_instant(span_ns[0]), end=_instant(span_ns[1])
-    )
-    return found.slice(max(len(found) - count, 0))
+    start_ns, end_ns = span_ns
+    length_ns = _FIRST_TICKS_NS
+    while True:
+        # All that a time holds may be far more than what is asked for; so from its end backwards.
+        from_ns = max(end_ns - length_ns, start_ns)
+        found = engine.read(table, symbols=symbol, feed=feed, start=_instant(from_ns), end=_instant(end_ns))
+        if len(found) >= count or from_ns <= start_ns:
+            return found.slice(max(len(found) - count, 0))
+        length_ns *= _GROWTH
 
 
-def gaps_since(engine: Engine, feed: str | None, since_ns: int) -> list[dict[str, Any]]:
+def gaps_since(engine: Engine, feed: str | None, since_ns: int) -> list[GapRow]:
     """Read the ledger's rows that end after an instant."""
     found = engine.sql("SELECT * FROM gaps").arrow()
     chosen = pc.greater_equal(found["to_ns"], since_ns)
     if feed is not None:
         chosen = pc.and_(chosen, pc.equal(found["feed"], feed))
     names = ("feed", "channel", "from_ns", "to_ns", "cause", "state", "missing", "detail")
-    rows: list[dict[str, Any]] = found.filter(chosen).select(names).sort_by("from_ns").to_pylist()
+    rows: list[GapRow] = found.filter(chosen).select(names).sort_by("from_ns").to_pylist()
     return rows
 
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from ticktrail.codec import Decoded
 from ticktrail.dashboard.alert_tape import AlertTape
+from ticktrail.dashboard.answers import Pipeline
 from ticktrail.dashboard.board import Board
 from ticktrail.dashboard.tape import Tape
 from ticktrail.model import INTERVALS_NS, Alert, Bar, Columns, Quote, Status, Trade
@@ -44,9 +45,20 @@ class Hub:
         self.alerts = AlertTape()
         self.turned = asyncio.Event()
         self.clients = 0
-        self.pipeline: dict[str, Any] = {}
+        self.pipeline: Pipeline = {
+            "stages": [],
+            "lags": [],
+            "servers": [],
+            "open_gaps": None,
+            "dead_letters": 0,
+            "spool_bytes": 0,
+            "clients": 0,
+            "trouble": None,
+        }
         self._encoder = msgspec.json.Encoder()
+        # Number of a symbol that somebody has asked for → the turn in which it was encoded, and its row.
         self._fragments: dict[int, tuple[int, bytes]] = {}
+        self._encoded_turn = 0
 
     @property
     def turn(self) -> int:
@@ -76,12 +88,16 @@ class Hub:
 
     def fragments(self, codes: Index) -> list[bytes]:
         """Give each symbol's row as JSON; encoded once a turn at most, for all clients together."""
-        known = self._fragments
-        changed = self.board.changed_of(codes).tolist()
+        known, every = self._fragments, codes
+        if self._encoded_turn != self.turn:
+            # Who asks first in a turn has everything encoded that others will ask for: in one call.
+            self._encoded_turn = self.turn
+            every = np.union1d(codes, np.fromiter(known, np.int64, len(known)))
+        changed = self.board.changed_of(every).tolist()
         missing = [
             code
-            for code, turn in zip(codes.tolist(), changed, strict=True)
-            if code not in known or known[code][0] <= turn
+            for code, turn in zip(every.tolist(), changed, strict=True)
+            if code not in known or known[code][0] <= min(turn, self.turn - 1)
         ]
         if missing:
             rows = self.board.rows(np.array(missing))

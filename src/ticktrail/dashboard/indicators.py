@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from ticktrail.errors import UsageError
 
-__all__ = ["CATALOGUE", "Indicator", "Spec", "computed", "parsed", "warm_up_bars"]
+__all__ = ["CATALOGUE", "PATTERN", "Indicator", "Spec", "computed", "parsed", "warm_up_bars"]
 
 _SPEC = re.compile(r"([a-z]+)(?:\(([0-9., ]*)\))?")
 _PERIOD_MAX = 1_000
@@ -71,6 +71,23 @@ CATALOGUE = {
         {"fast": 12, "slow": 26, "signal": 9}, ("macd", "signal", "histogram"), is_over_price=False
     ),
 }
+
+
+def _pattern() -> str:
+    number = "(1000|[1-9][0-9]{0,2})"
+
+    def one(name: str, count: int) -> str:
+        numbers = ""
+        for _ in range(count):
+            numbers = f"({number}{numbers})?" if not numbers else f"({number}(,{numbers[1:-2]})?)?"
+        return rf"{name}(\({numbers}\))?"
+
+    specs = "|".join(one(name, len(each.parameters)) for name, each in CATALOGUE.items())
+    return rf"^(({specs})(,({specs})){{0,{_AT_ONCE_MAX - 1}}})?$"
+
+
+PATTERN = _pattern()
+"""What a list of indicators looks like, for programs; spaces and broken deviations are taken as well."""
 
 
 def parsed(text: str) -> list[Spec]:

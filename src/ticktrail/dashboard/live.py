@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from ticktrail.bus import Onlooker, Topics
+from ticktrail.bus import Onlooker, Partition, Topics
 from ticktrail.clock import NS_PER_SECOND, Backoff, Clock
 from ticktrail.codec import Decoded, decode_columns
 from ticktrail.config import KafkaSettings
 from ticktrail.dashboard.hub import Hub
-from ticktrail.dashboard.metrics import LAG, LATENCY_RECV, REJECTED, VALUES
+from ticktrail.dashboard.metrics import LAG, LATENCY_RECV, REJECTED, SKIPPED, VALUES
 from ticktrail.dashboard.minutes import KEPT
 from ticktrail.errors import TicktrailError, Transient
 from ticktrail.model import Alert, Bar, Flag, Quote, Record, Status, Trade
@@ -68,8 +68,8 @@ class LiveReader:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="live", daemon=True)
         self._next_lag_ns = 0
-        # When the last poll was; what comes after it has not been taken.
-        self._polled_ns: int | None = None
+        # What comes from there on has not been taken.
+        self._positions: dict[Partition, int] = {}
         self.trouble: TicktrailError | None = None
         self.has_caught_up = threading.Event()
 
@@ -95,20 +95,22 @@ class LiveReader:
 
     def _read(self) -> None:
         topics, now_ns = Topics.of(self._settings), self._clock.now_ns()
-        # After trouble not from the start again: trades of open minutes would count twice.
         since_ns = {
-            topics.for_record(record): self._polled_ns or now_ns - seconds * NS_PER_SECOND
+            topics.for_record(record): now_ns - seconds * NS_PER_SECOND
             for record, seconds in _SINCE_S.items()
         }
-        onlooker = Onlooker(self._settings, since_ns, _BATCH_MS)
+        # After trouble not from the start again: trades of open minutes would count twice.
+        onlooker = Onlooker(self._settings, since_ns, _BATCH_MS, self._positions)
+        skipped = 0
         try:
             self.trouble = None
             while not self._stop.is_set():
-                polled_ns = self._clock.now_ns()
                 values = [value for seen in onlooker.poll(_RECORDS_MAX, _POLL_S) for value in seen.values]
                 if values:
                     self._hand_over(decode_columns(values), len(values))
-                    self._polled_ns = polled_ns
+                self._positions = dict(onlooker.positions)
+                SKIPPED.inc(onlooker.skipped - skipped)
+                skipped = onlooker.skipped
                 self._look(onlooker)
         finally:
             onlooker.close()

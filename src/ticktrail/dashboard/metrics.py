@@ -13,11 +13,17 @@ __all__ = [
     "MESSAGES",
     "REFUSED",
     "REJECTED",
+    "SKIPPED",
     "VALUES",
 ]
 
 VALUES = Counter("ticktrail_serve_read_values_total", "Values taken from Kafka.", unit="values")
 REJECTED = Counter("ticktrail_serve_rejected_values_total", "Values that are no records.", unit="values")
+SKIPPED = Counter(
+    "ticktrail_serve_skips_total",
+    "How often the log no longer had what was to be read next.",
+    unit="skips",
+)
 MESSAGES = Counter("ticktrail_serve_sent_messages_total", "Messages sent to live clients.", unit="messages")
 CONFLATED = Counter(
     "ticktrail_serve_conflated_clients_total", "How often a client was slowed down.", unit="clients"
@@ -27,7 +33,7 @@ DROPPED = Counter(
 )
 REFUSED = Counter(
     "ticktrail_serve_refused_requests_total",
-    "Requests that were refused: no token, a foreign origin or host, too many.",
+    "Requests that were refused: no token, a foreign origin or host, too many, too slow.",
     labels=("reason",),
     unit="requests",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast, get_args
 
 import msgspec
 import numpy as np
@@ -12,12 +12,23 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 from litestar import Request, Response, get, post
 from litestar.datastructures import State
+from litestar.openapi import ResponseSpec
 from litestar.params import QueryParameter
 
 from ticktrail import __version__
 from ticktrail.alerts.described import described_kinds
 from ticktrail.bars.window import midnight_ns
-from ticktrail.dashboard import history
+from ticktrail.dashboard import answers, history
+from ticktrail.dashboard.answers import (
+    BarsAnswer,
+    GapsAnswer,
+    Info,
+    Pipeline,
+    SqlAnswer,
+    SqlTables,
+    SymbolsAnswer,
+    Ticks,
+)
 from ticktrail.dashboard.asking import Asking
 from ticktrail.dashboard.indicators import CATALOGUE, Spec, computed, parsed, warm_up_bars
 from ticktrail.dashboard.service import Service
@@ -38,7 +49,7 @@ _SAFE_INTEGER = 1 << 53
 Format = Literal["json", "arrow", "csv"]
 Feed = Annotated[str, QueryParameter(name="feed", max_length=64)]
 Symbol = Annotated[str, QueryParameter(name="symbol", max_length=64)]
-Interval = Annotated[Literal["1s", "1m", "5m", "1h", "1d"], QueryParameter(name="interval")]
+Interval = Annotated[answers.Interval, QueryParameter(name="interval")]
 Instant = Annotated[int | None, QueryParameter(name="end_ns", ge=0, le=(1 << 63) - 1)]
 Start = Annotated[int | None, QueryParameter(name="start_ns", ge=0, le=(1 << 63) - 1)]
 As = Annotated[Format, QueryParameter(name="format")]
@@ -54,19 +65,19 @@ class Question(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @get("/info", summary="What this server is, and what it can give")
-async def info(state: State, request: Request[Any, Any, State]) -> dict[str, Any]:
+async def info(state: State, request: Request[Any, Any, State]) -> Info:
     """Tell versions, feeds, intervals, bounds, kinds of rules, and what the request's token allows."""
     service: Service = state.service
     asking: Asking = service.asking
     return {
         "version": __version__,
         "feeds": service.feeds(),
-        "intervals": list(INTERVALS_NS),
+        "intervals": list(get_args(answers.Interval)),
         "indicators": [
             {
                 "name": name,
                 "parameters": each.parameters,
-                "outputs": each.outputs,
+                "outputs": list(each.outputs),
                 "pane": "price" if each.is_over_price else "own",
             }
             for name, each in CATALOGUE.items()
@@ -78,7 +89,7 @@ async def info(state: State, request: Request[Any, Any, State]) -> dict[str, Any
         },
         "now_ns": service.clock.now_ns(),
         "scopes": request.scope["state"]["scopes"],
-        "rule_kinds": described_kinds(),
+        "rule_kinds": cast("list[answers.RuleKind]", described_kinds()),
         "notifiers": service.notifiers,
         "watchlists": service.watchlists,
     }
@@ -87,14 +98,20 @@ async def info(state: State, request: Request[Any, Any, State]) -> dict[str, Any
 @get("/symbols", summary="Every symbol, as it stands now")
 async def symbols(
     state: State, feed: Annotated[str | None, QueryParameter(name="feed", max_length=64)] = None
-) -> dict[str, Any]:
+) -> SymbolsAnswer:
     """Give the live row of each symbol."""
     board = state.service.hub.board
     codes = [code for code in range(len(board)) if feed is None or board.key(code)[0] == feed]
     return {"symbols": board.rows(np.array(codes, dtype=np.int64), sparklines=True)}
 
 
-@get("/bars", summary="The newest bars before an instant")
+@get(
+    "/bars",
+    summary="The newest bars before an instant",
+    responses={
+        200: ResponseSpec(BarsAnswer, description="The bars; in bulk formats without what is around.")
+    },
+)
 async def bars(
     state: State,
     feed: Feed,
@@ -111,7 +128,7 @@ async def bars(
     newest_ns = service.clock.now_ns() + INTERVALS_NS[interval]
     end_ns = newest_ns if end_ns is None else min(end_ns, newest_ns)
 
-    def read() -> tuple[Any, list[dict[str, Any]]]:
+    def read() -> tuple[Any, list[answers.GapRow]]:
         engine = service.engine()
         count = limit + max(warm_up_bars(specs), 1)
         found = history.bars_before(engine, feed, symbol, interval, end_ns, count)
@@ -142,32 +159,38 @@ async def bars(
     }
 
 
-@get("/trades", summary="The newest trades within a time")
-async def trades(
-    state: State,
-    feed: Feed,
-    symbol: Symbol,
-    start_ns: Start = None,
-    end_ns: Instant = None,
-    limit: Annotated[int, QueryParameter(name="limit", ge=1, le=_TICKS_MAX)] = 1_000,
-    as_format: As = "json",
-) -> Any:
-    """Give stored trades of a symbol, rising in time; by default of the last day."""
-    return await _ticks(state.service, "trades", (feed, symbol), (start_ns, end_ns), limit, as_format)
+def _ticks_route(table: str) -> Any:
+    @get(
+        f"/{table}",
+        name=table,
+        summary=f"The newest {table} within a time",
+        operation_id=f"newest_{table}",
+        responses={200: ResponseSpec(Ticks, description="Columns of the SQL table, or the bulk format.")},
+    )
+    async def route(
+        state: State,
+        feed: Feed,
+        symbol: Symbol,
+        start_ns: Start = None,
+        end_ns: Instant = None,
+        limit: Annotated[int, QueryParameter(name="limit", ge=1, le=_TICKS_MAX)] = 1_000,
+        as_format: As = "json",
+    ) -> Any:
+        service: Service = state.service
+        end_ns = service.clock.now_ns() if end_ns is None else end_ns
+        start_ns = end_ns - _DAY_NS if start_ns is None else start_ns
+        if start_ns >= end_ns:
+            raise UsageError(what="start_ns is not before end_ns", next_step="Give a time that has a length.")
+        span_ns = start_ns, end_ns
+        found = await service.ask(
+            lambda: history.ticks(service.engine(), table, (feed, symbol), span_ns, limit)
+        )
+        if as_format != "json":
+            return _bulk(found, as_format)
+        return {name: _plain(found[name]) for name in found.column_names if name not in {"ts", "day"}}
 
-
-@get("/quotes", summary="The newest quotes within a time")
-async def quotes(
-    state: State,
-    feed: Feed,
-    symbol: Symbol,
-    start_ns: Start = None,
-    end_ns: Instant = None,
-    limit: Annotated[int, QueryParameter(name="limit", ge=1, le=_TICKS_MAX)] = 1_000,
-    as_format: As = "json",
-) -> Any:
-    """Give stored quotes of a symbol, rising in time; by default of the last day."""
-    return await _ticks(state.service, "quotes", (feed, symbol), (start_ns, end_ns), limit, as_format)
+    route.fn.__doc__ = f"Give stored {table} of a symbol, rising in time; by default of the last day."
+    return route
 
 
 @get("/gaps", summary="Holes in the record")
@@ -175,7 +198,7 @@ async def gaps(
     state: State,
     feed: Annotated[str | None, QueryParameter(name="feed", max_length=64)] = None,
     days: Annotated[int, QueryParameter(name="days", ge=1, le=36_500)] = _GAP_DAYS,
-) -> dict[str, Any]:
+) -> GapsAnswer:
     """Give the ledger's rows of the last days."""
     service: Service = state.service
     since_ns = service.clock.now_ns() - days * _DAY_NS
@@ -183,14 +206,14 @@ async def gaps(
 
 
 @get("/pipeline", summary="How the stages and servers fare")
-async def pipeline(state: State) -> dict[str, Any]:
+async def pipeline(state: State) -> Pipeline:
     """Give what `ticktrail status` shows."""
-    found: dict[str, Any] = state.service.hub.pipeline
+    found: Pipeline = state.service.hub.pipeline
     return found
 
 
-@get("/sql/schema", summary="Tables and columns that SQL may ask for")
-async def sql_tables(state: State) -> dict[str, Any]:
+@get("/sql/schema", summary="Tables and columns that SQL may ask for", opt={"scope": "sql"})
+async def sql_tables(state: State) -> SqlTables:
     """Describe what can be asked, for people and for completion."""
     service: Service = state.service
     schemas = {name: sql_schema(table) for name, table in TABLES.items()} | SMALL_SCHEMAS
@@ -204,7 +227,13 @@ async def sql_tables(state: State) -> dict[str, Any]:
     }
 
 
-@post("/sql", status_code=200, summary="Ask in SQL: one statement that reads")
+@post(
+    "/sql",
+    status_code=200,
+    summary="Ask in SQL: one statement that reads",
+    opt={"scope": "sql"},
+    responses={200: ResponseSpec(SqlAnswer, description="The rows.")},
+)
 async def sql(state: State, request: Request[Any, Any, State], data: Question) -> Any:
     """Run a question in a process of its own, bounded in time, rows and memory; who leaves ends it."""
     service: Service = state.service
@@ -226,7 +255,17 @@ async def sql(state: State, request: Request[Any, Any, State], data: Question) -
     }
 
 
-ROUTES = [info, symbols, bars, trades, quotes, gaps, pipeline, sql_tables, sql]
+ROUTES = [
+    info,
+    symbols,
+    bars,
+    _ticks_route("trades"),
+    _ticks_route("quotes"),
+    gaps,
+    pipeline,
+    sql_tables,
+    sql,
+]
 
 _EXAMPLES = {
     "The last trade of every symbol": "SELECT symbol, price, ts FROM latest ORDER BY symbol",
@@ -257,24 +296,6 @@ async def _note_leaving(request: Request[Any, Any, State], gone: threading.Event
     while (await request.receive())["type"] != "http.disconnect":
         pass
     gone.set()
-
-
-async def _ticks(
-    service: Service,
-    table: str,
-    key: tuple[str, str],
-    span_ns: tuple[int | None, int | None],
-    limit: int,
-    as_format: Format,
-) -> Any:
-    end_ns = span_ns[1] if span_ns[1] is not None else service.clock.now_ns()
-    start_ns = span_ns[0] if span_ns[0] is not None else end_ns - _DAY_NS
-    if start_ns >= end_ns:
-        raise UsageError(what="start_ns is not before end_ns", next_step="Give a time that has a length.")
-    found = await service.ask(lambda: history.ticks(service.engine(), table, key, (start_ns, end_ns), limit))
-    if as_format != "json":
-        return _bulk(found, as_format)
-    return {name: _plain(found[name]) for name in found.column_names if name not in {"ts", "day"}}
 
 
 def _bulk(table: Any, as_format: Format) -> Response[bytes]:

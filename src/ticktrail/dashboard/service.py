@@ -7,11 +7,12 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from ticktrail.clock import Clock
+from ticktrail.clock import NS_PER_MS, NS_PER_SECOND, Clock
 from ticktrail.config import Settings
 from ticktrail.dashboard import history
+from ticktrail.dashboard.answers import FeedInfo, Pipeline, Stage
 from ticktrail.dashboard.asking import Answer, Asking
 from ticktrail.dashboard.desk import AlertDesk
 from ticktrail.dashboard.hub import TURN_MS, Hub
@@ -21,7 +22,7 @@ from ticktrail.query import Engine
 from ticktrail.reference import US_EQUITIES, Market
 from ticktrail.store import StoreSession, connect, migrate
 from ticktrail.telemetry import get_logger, read_snapshots, run_dir
-from ticktrail.telemetry.stages import StageHistory, partition_lags, with_totals
+from ticktrail.telemetry.stages import StageHistory, StageRow, partition_lags, with_totals
 
 __all__ = ["Service"]
 
@@ -74,6 +75,7 @@ class Service:
         self._store: dict[str, Any] = {"state": "unknown", "open_gaps": None}
         self._live: LiveReader | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self.hub.pipeline = self._described([], [])
 
     async def start(self) -> None:
         """Begin to follow the market."""
@@ -139,7 +141,7 @@ class Service:
             self._questions, lambda: self.asking.ask(text, rows_max, gone, scan_all=scan_all)
         )
 
-    def feeds(self) -> list[dict[str, Any]]:
+    def feeds(self) -> list[FeedInfo]:
         """Tell which feeds have been seen."""
         board = self.hub.board
         names = sorted({board.key(code)[0] for code in range(len(board))})
@@ -166,8 +168,11 @@ class Service:
         return None if self._live is None else self._live.trouble
 
     async def _turn(self) -> None:
+        next_ns = self.clock.monotonic_ns()
         while True:
-            await self.clock.sleep(TURN_MS / 1_000)
+            # By the clock and not after each other, or a turn would take as much longer as its work does.
+            next_ns = max(next_ns + TURN_MS * NS_PER_MS, self.clock.monotonic_ns())
+            await self.clock.sleep((next_ns - self.clock.monotonic_ns()) / NS_PER_SECOND)
             self.hub.next_turn()
 
     async def _look_at_stages(self) -> None:
@@ -176,29 +181,32 @@ class Service:
         while True:
             readings = await asyncio.to_thread(read_snapshots, directory, self.clock)
             rows = with_totals(stages.rows(readings))
-            trouble = self.trouble
-            self.hub.pipeline = {
-                "stages": [row.to_dict() for row in rows],
-                "lags": partition_lags(readings),
-                "servers": [
-                    {
-                        "name": "kafka",
-                        "state": "up" if trouble is None else "away",
-                        "address": self._settings.kafka.bootstrap_servers,
-                    },
-                    {
-                        "name": "cassandra",
-                        "state": self._store["state"],
-                        "address": f"{self._settings.store.hosts}:{self._settings.store.port}",
-                    },
-                ],
-                "open_gaps": self._store["open_gaps"],
-                "dead_letters": sum(row.dead_letters or 0 for row in rows if not row.is_total),
-                "spool_bytes": sum(row.spool_bytes or 0 for row in rows if not row.is_total),
-                "clients": self.hub.clients,
-                "trouble": None if trouble is None else str(trouble),
-            }
+            self.hub.pipeline = self._described(rows, partition_lags(readings))
             await self.clock.sleep(_LOOK_S)
+
+    def _described(self, rows: list[StageRow], lags: list[Any]) -> Pipeline:
+        trouble = self.trouble
+        return {
+            "stages": [cast("Stage", row.to_dict()) for row in rows],
+            "lags": lags,
+            "servers": [
+                {
+                    "name": "kafka",
+                    "state": "up" if trouble is None else "away",
+                    "address": self._settings.kafka.bootstrap_servers,
+                },
+                {
+                    "name": "cassandra",
+                    "state": self._store["state"],
+                    "address": f"{self._settings.store.hosts}:{self._settings.store.port}",
+                },
+            ],
+            "open_gaps": self._store["open_gaps"],
+            "dead_letters": sum(row.dead_letters or 0 for row in rows if not row.is_total),
+            "spool_bytes": sum(row.spool_bytes or 0 for row in rows if not row.is_total),
+            "clients": self.hub.clients,
+            "trouble": None if trouble is None else str(trouble),
+        }
 
     async def _look_at_store(self) -> None:
         while True:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ticktrail.bars.candles import candles_of_seconds, unique_trades
 from ticktrail.bars.rows import trade_rows
+from ticktrail.dashboard.answers import BAR_COLUMNS
 from ticktrail.model import INTERVALS_NS, Bar, Columns, Trade
 
 __all__ = ["Tape"]
@@ -128,25 +129,8 @@ class Tape:
         }
 
 
-_BAR_FIELDS = (
-    "ts_open_ns",
-    "ts_close_ns",
-    "open",
-    "high",
-    "low",
-    "close",
-    "volume",
-    "vwap",
-    "trades",
-    "session",
-    "revision",
-    "is_final",
-    "flags",
-)
-
-
 def _plain_bar(bar: Bar) -> dict[str, Any]:
-    return {name: _or_none(getattr(bar, name)) for name in _BAR_FIELDS}
+    return {name: _or_none(getattr(bar, name)) for name in BAR_COLUMNS}
 
 
 def _plain_trades(trades: Columns[Trade]) -> list[dict[str, Any]]:

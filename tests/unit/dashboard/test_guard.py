@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ticktrail.config import Secret, ServeToken
+from ticktrail.config import Secret, ServeSettings, ServeToken
 from ticktrail.dashboard.guard import Guard, is_loopback
 from ticktrail.errors import UsageError
 from ticktrail.testing import FakeClock
@@ -18,7 +18,7 @@ def token(*scopes: str) -> ServeToken:
 
 
 def guard(host: str = "127.0.0.1", *tokens: ServeToken, allowed: tuple[str, ...] = ()) -> Guard:
-    return Guard(host, tokens, allowed, FakeClock())
+    return Guard(ServeSettings(host=host, tokens=tokens, allowed_hosts=allowed), FakeClock())
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.7", "::", "example.org"])
@@ -113,7 +113,7 @@ def test_our_own_page_is_let_in(headers: dict[str, str]) -> None:
 
 def test_too_many_requests_of_one_client() -> None:
     clock = FakeClock()
-    tired = Guard("127.0.0.1", (), (), clock)
+    tired = Guard(ServeSettings(), clock)
     assert not any(tired.is_too_much("1.2.3.4") for _ in range(120))
     assert tired.is_too_much("1.2.3.4")
     assert not tired.is_too_much("5.6.7.8")

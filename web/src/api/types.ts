@@ -71,7 +71,8 @@ export interface Row {
   ask_size: number | null;
   spread: number | null;
   state: TradingState;
-  sparkline?: number[];
+  /** The closes of the last minutes; null where none is known. With snapshots only. */
+  sparkline?: (number | null)[];
 }
 
 export interface Tick {
@@ -105,7 +106,8 @@ export interface Bar {
   volume: number | null;
   vwap: number | null;
   trades: number;
-  session: string;
+  /** Absent while the bar is forming. */
+  session?: string;
   revision: number;
   is_final: boolean;
   flags: number;
@@ -211,6 +213,8 @@ export interface Alert {
   severity: Severity;
   /** Null also where the stream does not know: what the history says stands. */
   acknowledged_ns: number | null;
+  /** Whether it fell into the quiet hours of its rule: recorded, but nobody is told. */
+  is_quiet: boolean;
 }
 
 export interface QuietHours {

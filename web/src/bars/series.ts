@@ -12,7 +12,7 @@ export function barsOf(columns: Columns<Bar>): Bar[] {
     volume: columns.volume[i]!,
     vwap: columns.vwap[i]!,
     trades: columns.trades[i]!,
-    session: columns.session[i]!,
+    session: columns.session?.[i],
     revision: columns.revision[i]!,
     is_final: columns.is_final[i]!,
     flags: columns.flags[i]!,

@@ -29,6 +29,7 @@ export class ChartSession {
   readonly hovered = signal<number | null>(null);
   /** Rises with each drawing, for what is written beside the chart. */
   readonly drawn = signal(0);
+  readonly #host: HTMLElement;
   readonly #options: SessionOptions;
   readonly #chart: PriceChart;
   readonly #lines: IndicatorLines;
@@ -39,6 +40,7 @@ export class ChartSession {
   #comparedKeys: readonly string[] = [];
 
   constructor(host: HTMLElement, options: SessionOptions) {
+    this.#host = host;
     this.#options = options;
     const { key, zone, colours, indicators, infos } = options;
     this.#chart = new PriceChart(host, zone, key.interval, colours, {
@@ -112,6 +114,7 @@ export class ChartSession {
     this.#lines.draw(indicators, isReplaced);
     const isOnlyNewest = from >= series.bars.length - 1;
     if (!isOnlyNewest) this.#mark();
+    this.#host.dataset["bars"] = String(series.bars.length);
     this.drawn.value += 1;
   }
 
@@ -119,6 +122,7 @@ export class ChartSession {
     const { feed, symbol } = this.#options.key;
     // Read first: before the first bars there is nothing to mark, but the effect must know what it depends on.
     const own = alerts.value.filter((alert) => alert.feed === feed && alert.symbol === symbol);
+    this.#host.dataset["alerts"] = String(own.length);
     this.#markers.setMarkers(markersOf(this.model.series, own, this.#options.colours));
   }
 

@@ -34,7 +34,10 @@ export function sessionBands(bars: readonly Bar[], timeline: readonly number[]):
   for (const bar of bars) {
     while (timeline[place]! < bar.ts_open_ns) place += 1;
     const isShaded = bar.session === "pre" || bar.session === "post" || bar.session === "closed";
-    if (!isShaded) open = null;
+    // A bar that is forming does not tell its session yet: it is drawn as the one before.
+    if (!bar.session) {
+      if (open !== null) open.to = place;
+    } else if (!isShaded) open = null;
     else if (open === null) bands.push((open = { kind: "session", from: place, to: place }));
     else open.to = place;
   }

@@ -1,29 +1,47 @@
 import { useEffect, useState } from "preact/hooks";
 import { moment } from "../format/times";
-import { acknowledge, newest } from "../state/alerts";
+import { acknowledge, announced, happening } from "../state/alerts";
 import { may, zone } from "../state/info";
-import { chosen } from "../state/settings";
 import { keyOf } from "../state/market";
-import { show } from "../state/route";
+import { show, view } from "../state/route";
+import { chosen } from "../state/settings";
 
 const SHOWN_MS = 12_000;
+// A new one every second would move under the hand that wants to press one of its buttons.
+const STEADY_MS = 4_000;
 
-/** Shows the newest alert for a while, and tells it to screen readers. */
+function dismiss(): void {
+  announced.value = [];
+}
+
+/** Shows the newest alert for a while, and how many more there are; tells it to screen readers. */
 export function Announcer() {
-  const alert = newest.value;
-  const [hidden, setHidden] = useState("");
+  const fresh = announced.value;
+  const [shown, setShown] = useState<string | null>(null);
+  const alert = fresh.find((one) => one.id === shown) ?? fresh[0];
+  const isCritical = alert?.severity === "critical";
+  const newestId = fresh[0]?.id;
   useEffect(() => {
-    if (alert === null || alert.severity === "critical") return;
-    const timer = setTimeout(() => setHidden(alert.id), SHOWN_MS);
+    if (alert === undefined) return;
+    setShown(alert.id);
+    if (newestId === alert.id) return;
+    const timer = setTimeout(() => setShown(newestId!), STEADY_MS);
+    return () => clearTimeout(timer);
+  }, [alert?.id, newestId === alert?.id]);
+  useEffect(() => {
+    // The list has all of them; critical ones stay until somebody has seen them.
+    if (alert === undefined || isCritical) return;
+    const timer = setTimeout(() => {
+      announced.value = announced.value.filter((one) => one.severity === "critical");
+    }, SHOWN_MS);
     return () => clearTimeout(timer);
   }, [alert?.id]);
-  const isShown = alert !== null && hidden !== alert.id;
   return (
-    <div class="toasts" aria-live={alert?.severity === "critical" ? "assertive" : "polite"} aria-atomic="true">
-      {isShown && (
+    <div class="toasts" aria-live={isCritical ? "assertive" : "polite"} aria-atomic="true">
+      {alert && view.value !== "alerts" && (
         <div class={`toast ${alert.severity}`}>
           <p>
-            <b>{alert.symbol}</b> {alert.message}
+            <b>{alert.symbol}</b> {happening(alert)}
           </p>
           <p class="dim num">
             {alert.rule} · {moment(alert.ts_ns, zone.value)}
@@ -35,7 +53,7 @@ export function Announcer() {
               onClick={() => {
                 chosen.value = keyOf(alert);
                 show("trade");
-                setHidden(alert.id);
+                dismiss();
               }}
             >
               Show chart
@@ -44,17 +62,26 @@ export function Announcer() {
               <button
                 type="button"
                 class="button"
-                onClick={() => {
-                  setHidden(alert.id);
-                  // A failed acknowledgement leaves the alert open in the list, where it is seen.
-                  acknowledge(alert).catch(() => undefined);
-                }}
+                // A failed acknowledgement leaves the alert open in the list, where it is seen.
+                onClick={() => void acknowledge(alert).catch(dismiss)}
               >
                 Acknowledge
               </button>
             )}
-            <button type="button" class="button quiet" onClick={() => setHidden(alert.id)}>
-              Dismiss
+            {fresh.length > 1 && (
+              <button
+                type="button"
+                class="button quiet"
+                onClick={() => {
+                  show("alerts");
+                  dismiss();
+                }}
+              >
+                {fresh.length - 1} more
+              </button>
+            )}
+            <button type="button" class="button quiet push" aria-label="Dismiss" title="Dismiss" onClick={dismiss}>
+              ✕
             </button>
           </div>
         </div>

@@ -5,16 +5,28 @@ import type { Alert } from "../api/types";
 const PAGE = 200;
 // What stays in memory of a day with many alerts; older ones are a request away.
 const KEPT_MAX = 5_000;
+// More are not counted one by one: the list tells the rest.
+const ANNOUNCED_MAX = 100;
 
 /** Newest first, each id once. */
 export const alerts = signal<Alert[]>([]);
 export const hasOlder = signal(true);
-/** The newest alert of the stream, for the announcement; null until one comes. */
-export const newest = signal<Alert | null>(null);
+/** Alerts of the stream that nobody has looked at or waved away yet, newest first; for the announcement. */
+export const announced = signal<Alert[]>([]);
 
 export const unacknowledged = computed(
   () => alerts.value.filter((alert) => alert.acknowledged_ns == null).length,
 );
+
+// Messages hold the beginning of a rule's name only, where it is long.
+const NAME_CHARS = 16;
+
+/** What happened, without symbol and rule, which messages name for those who see nothing else. */
+export function happening({ message, symbol, rule }: Alert): string {
+  const from = message.startsWith(`${symbol} `) ? symbol.length + 1 : 0;
+  const to = message.lastIndexOf(` (${rule.slice(0, NAME_CHARS)}`);
+  return message.slice(from, to > from ? to : undefined);
+}
 
 /** Adds alerts; one that is known is replaced, because acknowledging changes it. Nothing takes that back. */
 export function addAlerts(fresh: Alert[]): void {
@@ -27,15 +39,13 @@ export function addAlerts(fresh: Alert[]): void {
   alerts.value = [...byId.values()].sort((a, b) => (a.id < b.id ? 1 : -1)).slice(0, KEPT_MAX);
 }
 
-/** Takes alerts of the stream and announces the newest that is not known. */
+/** Takes alerts of the stream and announces those that are not known. */
 export function announceAlerts(fresh: Alert[]): void {
   const known = new Set(alerts.value.map((alert) => alert.id));
-  const unknown = fresh.filter((alert) => !known.has(alert.id));
+  const unknown = fresh.filter((alert) => !known.has(alert.id) && alert.acknowledged_ns == null && !alert.is_quiet);
   addAlerts(fresh);
-  newest.value = unknown.reduce<Alert | null>(
-    (best, alert) => (best === null || alert.ts_ns > best.ts_ns ? alert : best),
-    null,
-  ) ?? newest.value;
+  if (unknown.length === 0) return;
+  announced.value = [...unknown.sort((a, b) => (a.id < b.id ? 1 : -1)), ...announced.value].slice(0, ANNOUNCED_MAX);
 }
 
 export async function loadOlderAlerts(): Promise<void> {
@@ -56,4 +66,5 @@ async function load(before: string | null): Promise<void> {
 export async function acknowledge(alert: Alert): Promise<void> {
   await write("POST", `alerts/${encodeURIComponent(alert.id)}/acknowledge`);
   addAlerts([{ ...alert, acknowledged_ns: Date.now() * 1e6 }]);
+  announced.value = announced.value.filter((one) => one.id !== alert.id);
 }

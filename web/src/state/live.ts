@@ -51,6 +51,21 @@ let lastState: LinkState = "connecting";
 let every_ms = BEATS[0]![1];
 let hasAlerts = false;
 
+// A server that was just started learns of its symbols one by one: what was chosen may come a little later.
+const PATIENCE_MS = 5_000;
+let isChoiceKnown = false;
+let waitingSince_ms = 0;
+
+/** Chooses the first symbol where none is chosen, or one that this server does not know; else the choice stays. */
+function chooseKnown(): void {
+  const first = rows.keys().next().value;
+  if (first === undefined) return;
+  if (rows.has(chosen.value)) isChoiceKnown = true;
+  if (isChoiceKnown) return;
+  if (waitingSince_ms === 0) waitingSince_ms = Date.now();
+  if (chosen.value === "" || Date.now() - waitingSince_ms > PATIENCE_MS) chosen.value = first;
+}
+
 const board = new LiveSocket({
   snapshot(message) {
     replaceRows(message.symbols);
@@ -58,7 +73,7 @@ const board = new LiveSocket({
     else addAlerts(message.alerts ?? []);
     hasAlerts = true;
     if (message.pipeline) takePipeline(message.pipeline);
-    if (!rows.has(chosen.value)) chosen.value = rows.keys().next().value ?? "";
+    chooseKnown();
     const beat = BEATS.find(([symbolsMax]) => rows.size <= symbolsMax)![1];
     if (beat !== every_ms) {
       every_ms = beat;
@@ -70,7 +85,7 @@ const board = new LiveSocket({
     if (message.alerts) announceAlerts(message.alerts);
     if (message.alerts_skipped) void loadNewestAlerts();
     if (message.pipeline) takePipeline(message.pipeline);
-    if (chosen.value === "") chosen.value = rows.keys().next().value ?? "";
+    chooseKnown();
   },
 });
 

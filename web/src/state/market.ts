@@ -23,6 +23,11 @@ export const isKnown = signal(false);
 /** The way of the last price of each symbol: 1 up, -1 down. */
 export const ways = new Map<string, -1 | 0 | 1>();
 
+const MINUTE_NS = 60e9;
+const SPARKLINE_MINUTES = 40;
+/** The minute that the last value of all sparklines belongs to. */
+let sparklineMinute = 0;
+
 let isFrameDue = false;
 
 export function tickSoon(): void {
@@ -37,7 +42,11 @@ export function tickSoon(): void {
 export function replaceRows(fresh: Row[]): void {
   rows.clear();
   ways.clear();
-  for (const row of fresh) rows.set(keyOf(row), row);
+  sparklineMinute = 0;
+  for (const row of fresh) {
+    rows.set(keyOf(row), row);
+    sparklineMinute = Math.max(sparklineMinute, minuteOf(row));
+  }
   isKnown.value = true;
   listed.value += 1;
   tickSoon();
@@ -50,12 +59,26 @@ export function updateRows(changed: Row[]): void {
     const before = rows.get(key);
     if (before === undefined) isNew = true;
     else {
-      // Sparklines come once a minute only; a row without one keeps what it has.
-      if (row.sparkline === undefined && before.sparkline !== undefined) row.sparkline = before.sparkline;
+      // Sparklines come with snapshots only; until the next one they grow here.
+      if (row.sparkline === undefined) row.sparkline = grown(before, row);
       if (row.last !== before.last) ways.set(key, (row.last ?? 0) > (before.last ?? 0) ? 1 : -1);
     }
     rows.set(key, row);
   }
   if (isNew) listed.value += 1;
   tickSoon();
+}
+
+function minuteOf(row: Row): number {
+  return Math.floor((row.ts_ns ?? 0) / MINUTE_NS);
+}
+
+function grown(before: Row, row: Row): (number | null)[] {
+  const values = before.sparkline ?? [];
+  if (row.ts_ns === before.ts_ns) return values;
+  // A symbol without trades has its last value at an older minute than the others.
+  const from = Math.max(minuteOf(before), sparklineMinute);
+  const passed = Math.min(Math.max(minuteOf(row) - from, 0), SPARKLINE_MINUTES);
+  if (passed === 0) return [...values.slice(0, -1), row.last];
+  return [...values, ...new Array<null>(passed - 1).fill(null), row.last].slice(-SPARKLINE_MINUTES);
 }

@@ -5,7 +5,7 @@ import type { Alert, ApiProblem } from "../../api/types";
 import { price } from "../../format/numbers";
 import { moment } from "../../format/times";
 import { Empty, Problem } from "../../parts/states";
-import { acknowledge, alerts, hasOlder, loadOlderAlerts, unacknowledged } from "../../state/alerts";
+import { acknowledge, alerts, happening, hasOlder, loadOlderAlerts, unacknowledged } from "../../state/alerts";
 import { may, zone } from "../../state/info";
 import { keyOf } from "../../state/market";
 import { show } from "../../state/route";
@@ -90,7 +90,7 @@ export function History() {
 function AlertRow({ alert, onAcknowledge }: { alert: Alert; onAcknowledge: () => void }) {
   const isOpen = alert.acknowledged_ns == null;
   return (
-    <tr class={isOpen ? "" : "done"}>
+    <tr class={isOpen ? "" : "done"} data-alert={alert.id}>
       <td class="nowrap">{moment(alert.ts_ns, zone.value)}</td>
       <th scope="row">
         <button
@@ -105,9 +105,9 @@ function AlertRow({ alert, onAcknowledge }: { alert: Alert; onAcknowledge: () =>
         </button>
       </th>
       <td class="message">
-        <span class={`badge ${alert.severity}`}>{alert.severity}</span> {alert.message}
+        <span class={`badge ${alert.severity}`}>{alert.severity}</span> {happening(alert)}
       </td>
-      <td class="dim">{alert.rule}</td>
+      <td class="dim" title={alert.rule}>{alert.rule}</td>
       <td class="num">{price(alert.value)}</td>
       <td class="num">
         {isOpen && may("alerts") ? (

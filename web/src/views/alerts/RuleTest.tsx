@@ -4,6 +4,7 @@ import type { Alert, ApiProblem, Rule } from "../../api/types";
 import { price, whole } from "../../format/numbers";
 import { moment } from "../../format/times";
 import { Problem } from "../../parts/states";
+import { happening } from "../../state/alerts";
 import { zone } from "../../state/info";
 
 const SPANS: [title: string, hours: number][] = [
@@ -84,7 +85,7 @@ function Outcome({ fired, from_ns, to_ns }: Done) {
                     <td class="nowrap">{moment(one.ts_ns, zone.value)}</td>
                     <td>{one.symbol}</td>
                     <td class="num">{price(one.value)}</td>
-                    <td class="message">{one.message}</td>
+                    <td class="message">{happening(one)}</td>
                   </tr>
                 ))}
               </tbody>

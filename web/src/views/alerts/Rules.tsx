@@ -98,7 +98,7 @@ function describe(rule: Rule): string {
   return [
     rule.kind.replaceAll("_", " "),
     ...params,
-    `${symbols} of ${rule.feed}`,
+    `${symbols} of ${rule.feed === "*" ? "all feeds" : rule.feed}`,
     `at most once in ${span(rule.cooldown_s * 1e9)}`,
     ...rule.quiet.map((hours) => `quiet ${hours.from}–${hours.to}`),
     ...(rule.notify.length > 0 ? [`tells ${rule.notify.join(", ")}`] : []),

@@ -11,8 +11,6 @@ import { squarify, type Tile } from "./treemap";
 
 // More tiles than this are specks.
 const TILES_MAX = 250;
-// The change at which a colour is full.
-const FULL_PCT = 3;
 // How wide "+12.34%" is in its smaller type, in units of the symbol's.
 const PERCENT_EMS = 3.9;
 // Text smaller than this is not drawn.
@@ -24,7 +22,7 @@ interface Map {
 }
 
 /** Tiles as large as what was traded, coloured by the change. */
-export function HeatMap() {
+export function HeatMap({ full_pct }: { full_pct: number }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const map = useRef<Map>({ tiles: [], drawn: [] });
   const [size, setSize] = useState({ width: 0, height: 0 });
@@ -40,7 +38,7 @@ export function HeatMap() {
     // Turnovers span six orders of magnitude; roots keep the small ones visible and the order true.
     const drawn = leaders(rows.values(), TILES_MAX, (row) => turnoverOf(row) || null);
     map.current = { drawn, tiles: squarify(drawn.map((row) => Math.sqrt(turnoverOf(row))), size.width, size.height) };
-    if (canvas.current) paint(canvas.current, map.current, size);
+    if (canvas.current) paint(canvas.current, map.current, size, full_pct);
   }, [beat.value, size, shownTheme.value]);
 
   const rowAt = (event: MouseEvent): Row | undefined => {
@@ -83,7 +81,7 @@ function Tip({ row, x, y, isRight }: { row: Row; x: number; y: number; isRight: 
   );
 }
 
-function paint(canvas: HTMLCanvasElement, { tiles, drawn }: Map, size: { width: number; height: number }): void {
+function paint(canvas: HTMLCanvasElement, { tiles, drawn }: Map, size: { width: number; height: number }, full_pct: number): void {
   const ratio = window.devicePixelRatio || 1;
   canvas.width = Math.round(size.width * ratio);
   canvas.height = Math.round(size.height * ratio);
@@ -104,11 +102,11 @@ function paint(canvas: HTMLCanvasElement, { tiles, drawn }: Map, size: { width: 
     const [x, y, width, height] = [tile.x + 0.5, tile.y + 0.5, tile.width - 1, tile.height - 1];
     context.fillStyle = neutral;
     context.fillRect(x, y, width, height);
-    context.globalAlpha = Math.min(1, Math.abs(change) / FULL_PCT);
+    context.globalAlpha = Math.min(1, Math.abs(change) / full_pct);
     context.fillStyle = change >= 0 ? up : down;
     context.fillRect(x, y, width, height);
     context.globalAlpha = 1;
-    const font_px = Math.min(22, width / Math.max(row.symbol.length * 0.75, PERCENT_EMS), height / 2.6);
+    const font_px = Math.min(22, width / Math.max(row.symbol.length * 0.82, PERCENT_EMS), height / 2.6);
     if (font_px < LABEL_PX) continue;
     context.fillStyle = row.state === "halted" ? dim : text;
     context.font = `600 ${font_px}px ${font}`;

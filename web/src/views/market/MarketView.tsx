@@ -6,7 +6,7 @@ import { isKnown, keyOf, rows } from "../../state/market";
 import { show } from "../../state/route";
 import { chosen } from "../../state/settings";
 import { HeatMap } from "./HeatMap";
-import { breadthOf, leaders, turnoverOf } from "./statistics";
+import { breadthOf, fullChange, leaders, turnoverOf } from "./statistics";
 import "../../styles/market.css";
 
 const LISTED = 10;
@@ -15,6 +15,7 @@ export default function MarketView() {
   void beat.value;
   if (!isKnown.value) return <Loading what="Waiting for the market" />;
   const all = [...rows.values()];
+  const full_pct = fullChange(all);
   return (
     <div class="market">
       <h1 class="hidden">Market</h1>
@@ -22,9 +23,9 @@ export default function MarketView() {
       <section class="panel heat-panel" aria-label="Heat map">
         <header class="panel-bar">
           <h2>Heat map</h2>
-          <span class="dim">area: root of money traded · colour: change, full at 3 %</span>
+          <span class="dim">area: root of money traded · colour: change, full at {full_pct} %</span>
         </header>
-        <HeatMap />
+        <HeatMap full_pct={full_pct} />
       </section>
       <Leaders title="Gainers" all={all} score={(row) => ((row.change_pct ?? 0) > 0 ? row.change_pct : null)} />
       <Leaders title="Losers" all={all} score={(row) => ((row.change_pct ?? 0) < 0 ? -row.change_pct! : null)} />

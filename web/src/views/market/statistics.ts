@@ -33,6 +33,15 @@ export function breadthOf(rows: Iterable<Row>): Breadth {
   return sums;
 }
 
+const FULL_CHANGES_PCT = [0.5, 1, 2, 3, 5, 10];
+
+/** The change at which a colour is full: what one symbol in ten exceeds, rounded up, so that quiet days show too. */
+export function fullChange(rows: Iterable<Row>): number {
+  const sizes = [...rows].flatMap((row) => (row.change_pct === null ? [] : [Math.abs(row.change_pct)])).sort((a, b) => a - b);
+  const great = sizes[Math.floor(sizes.length * 0.9)] ?? 0;
+  return FULL_CHANGES_PCT.find((one) => one >= great) ?? FULL_CHANGES_PCT.at(-1)!;
+}
+
 /** The `count` rows with the greatest score; rows scored null take no part. */
 export function leaders(rows: Iterable<Row>, count: number, score: (row: Row) => number | null): Row[] {
   const scored: [number, Row][] = [];

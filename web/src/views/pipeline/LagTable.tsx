@@ -2,11 +2,19 @@ import type { Lag } from "../../api/types";
 import { whole } from "../../format/numbers";
 import { Empty } from "../../parts/states";
 
+// A few records are on their way at any time: only what is far more than that fills a bar.
+const FULL_RECORDS = 1_000;
+
+function isGreat(lag: Lag): boolean {
+  return lag.lag_records >= FULL_RECORDS;
+}
+
 /** How far each partition is behind: one that stands out is a stuck one. */
 export function LagTable({ lags }: { lags: Lag[] }) {
-  const most = Math.max(1, ...lags.map((one) => one.lag_records));
+  const most = Math.max(FULL_RECORDS, ...lags.map((one) => one.lag_records));
   const sorted = [...lags].sort(
-    (a, b) => a.stage.localeCompare(b.stage) || a.topic.localeCompare(b.topic) || a.partition - b.partition,
+    (a, b) =>
+      Number(isGreat(b)) - Number(isGreat(a)) || a.stage.localeCompare(b.stage) || a.topic.localeCompare(b.topic) || a.partition - b.partition,
   );
   return (
     <section class="panel lags" aria-label="Lag per partition">
@@ -21,7 +29,7 @@ export function LagTable({ lags }: { lags: Lag[] }) {
               <th scope="col">Topic</th>
               <th scope="col" class="num">Partition</th>
               <th scope="col" class="num">Records</th>
-              <th scope="col">Of the greatest</th>
+              <th scope="col"><span class="hidden">Share of the greatest</span></th>
             </tr>
           </thead>
           <tbody>
@@ -32,7 +40,7 @@ export function LagTable({ lags }: { lags: Lag[] }) {
                 <td class="num">{one.partition}</td>
                 <td class="num">{whole(one.lag_records)}</td>
                 <td class="bar-cell" aria-hidden="true">
-                  <span class="bar" style={{ width: `${(one.lag_records / most) * 100}%` }} />
+                  <span class={isGreat(one) ? "bar great" : "bar"} style={{ width: `${(one.lag_records / most) * 100}%` }} />
                 </td>
               </tr>
             ))}

@@ -79,7 +79,7 @@ function RunBar() {
 function ResultBar() {
   const current = run.value;
   if (current.state !== "done") return null;
-  const { answer, sql } = current;
+  const { answer } = current;
   return (
     <div class="panel-bar" role="status">
       <span class="num">
@@ -91,8 +91,8 @@ function ResultBar() {
         <button type="button" aria-pressed={!isCharted.value} onClick={() => (isCharted.value = false)}>Table</button>
         <button type="button" aria-pressed={isCharted.value} onClick={() => (isCharted.value = true)}>Chart</button>
       </div>
-      <button type="button" class="button" onClick={() => void download(sql, "csv")}>CSV</button>
-      <button type="button" class="button" onClick={() => void download(sql, "arrow")}>Arrow</button>
+      <button type="button" class="button" onClick={() => void download(current, "csv")}>CSV</button>
+      <button type="button" class="button" onClick={() => void download(current, "arrow")}>Arrow</button>
     </div>
   );
 }

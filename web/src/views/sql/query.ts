@@ -9,7 +9,7 @@ export type Run =
   | { state: "running"; since_ms: number }
   | { state: "cancelled" }
   | { state: "failed"; problem: ApiProblem; isUnbounded: boolean }
-  | { state: "done"; answer: SqlAnswer; sql: string };
+  | { state: "done"; answer: SqlAnswer; sql: string; isScanAll: boolean };
 
 export const run = signal<Run>({ state: "none" });
 export const downloadProblem = signal<ApiProblem | null>(null);
@@ -29,7 +29,7 @@ export async function execute(isScanAll = false): Promise<void> {
   try {
     const rows_max = Math.min(ROWS_SHOWN, info.value?.limits.sql_rows_max ?? ROWS_SHOWN);
     const answer = await write<SqlAnswer>("POST", "sql", { sql, rows_max, scan_all: isScanAll }, own.signal);
-    if (abort === own) run.value = { state: "done", answer, sql };
+    if (abort === own) run.value = { state: "done", answer, sql, isScanAll };
   } catch (error) {
     if (abort !== own) return;
     if (own.signal.aborted) {
@@ -48,10 +48,10 @@ export function cancel(): void {
 }
 
 /** Fetches the whole result in another form and hands it over as a file. */
-export async function download(sql: string, format: "csv" | "arrow"): Promise<void> {
+export async function download({ sql, isScanAll }: Extract<Run, { state: "done" }>, format: "csv" | "arrow"): Promise<void> {
   downloadProblem.value = null;
   try {
-    const body = { sql, format, rows_max: info.value?.limits.sql_rows_max };
+    const body = { sql, format, scan_all: isScanAll, rows_max: info.value?.limits.sql_rows_max };
     const response = await send("sql", jsonRequest("POST", body));
     const url = URL.createObjectURL(await response.blob());
     const link = document.createElement("a");

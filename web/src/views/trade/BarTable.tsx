@@ -1,7 +1,7 @@
 import { useRef } from "preact/hooks";
 import type { Bar } from "../../api/types";
 import type { ChartSession } from "../../chart/session";
-import { compact, price, priceDecimals, whole } from "../../format/numbers";
+import { price, size, whole } from "../../format/numbers";
 import { moment } from "../../format/times";
 import { useRowWindow } from "../../parts/window";
 import { zone } from "../../state/info";
@@ -43,7 +43,6 @@ export function BarTable({ session }: { session: ChartSession }) {
 }
 
 function BarRow({ bar, rowIndex }: { bar: Bar; rowIndex: number }) {
-  const decimals = priceDecimals(bar.close ?? bar.vwap ?? 1);
   return (
     <tr aria-rowindex={rowIndex} data-ts-open-s={bar.ts_open_ns / 1e9}>
       <th scope="row">
@@ -51,11 +50,11 @@ function BarRow({ bar, rowIndex }: { bar: Bar; rowIndex: number }) {
       </th>
       {[bar.open, bar.high, bar.low, bar.close].map((value, i) => (
         <td key={i} class="num">
-          {price(value, decimals)}
+          {price(value)}
         </td>
       ))}
-      <td class="num">{compact(bar.volume)}</td>
-      <td class="num">{price(bar.vwap, decimals)}</td>
+      <td class="num">{size(bar.volume)}</td>
+      <td class="num">{price(bar.vwap)}</td>
       <td class="num">{whole(bar.trades)}</td>
       <td class="num">{bar.revision > 0 ? <span class="badge corrected">{bar.revision}</span> : ""}</td>
     </tr>

@@ -37,7 +37,7 @@ export function ChartBar() {
       </button>
       <button
         type="button"
-        class="button quiet"
+        class="button quiet as-table"
         aria-pressed={isTable.value}
         aria-label="Bars as a table"
         title="Bars as a table"

@@ -22,7 +22,7 @@ export function Legend({ session }: { session: ChartSession }) {
               <span class="dim">{requestTitle(request)}</span>{" "}
               {lines.map((line) => (
                 <b key={line.name} title={line.name} style={{ color: line.colour }}>
-                  {price(indicators.get(line.name)?.get(bar.ts_open_ns), decimalsOf(bar))}{" "}
+                  {price(valueAt(indicators.get(line.name), bar, series.bars), decimalsOf(bar))}{" "}
                 </b>
               ))}
             </span>
@@ -45,9 +45,11 @@ function Candle({ bar, isHovered }: { bar: Bar; isHovered: boolean }) {
       <Value name="H" value={price(bar.high, decimals)} way={way} />
       <Value name="L" value={price(bar.low, decimals)} way={way} />
       <Value name="C" value={price(bar.close, decimals)} way={way} />
-      <span class={`way${way}`}>
-        {change(moved, decimals)} ({percent(moved !== null && bar.open ? (moved / bar.open) * 100 : null)})
-      </span>
+      {moved !== null && bar.open !== null && (
+        <span class={`way${way}`}>
+          {change(moved, decimals)} ({percent((moved / bar.open) * 100)})
+        </span>
+      )}
       <Value name="Vol" value={compact(bar.volume)} />
       <Value name="VWAP" value={price(bar.vwap, decimals)} />
       <Value name="Trades" value={whole(bar.trades)} />
@@ -55,6 +57,14 @@ function Candle({ bar, isHovered }: { bar: Bar; isHovered: boolean }) {
       {isHovered && !bar.is_final && <span class="badge">forming</span>}
     </p>
   );
+}
+
+/** The value at a bar; the newest bar is ahead of its indicators by some seconds, and shows the last known ones. */
+function valueAt(values: ReadonlyMap<number, number | null> | undefined, bar: Bar, bars: readonly Bar[]): number | null {
+  const own = values?.get(bar.ts_open_ns);
+  if (own !== undefined || bar !== bars.at(-1)) return own ?? null;
+  const known = bars.findLast((one) => values?.has(one.ts_open_ns));
+  return (known && values?.get(known.ts_open_ns)) ?? null;
 }
 
 function Value({ name, value, way = 0 }: { name: string; value: string; way?: number }) {

@@ -46,7 +46,7 @@ function TapeRow({ tick, before }: { tick: Tick; before: Tick | undefined }) {
   const way = before === undefined ? 0 : Math.sign(tick.price - before.price);
   const notes = [SIDES[tick.side ?? ""], tick.conditions && `conditions ${tick.conditions}`].filter(Boolean).join(", ");
   return (
-    <tr title={notes || undefined}>
+    <tr title={notes || undefined} data-ts-ns={tick.ts_ns}>
       <td class="num dim">{timeOfDay(tick.ts_ns, zone.value, "millisecond")}</td>
       <td class={`num way${way}`}>{price(tick.price)}</td>
       <td class="num">{size(tick.size)}</td>

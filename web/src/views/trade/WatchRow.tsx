@@ -1,5 +1,5 @@
 import type { Row } from "../../api/types";
-import { change, compact, direction, percent, price, priceDecimals } from "../../format/numbers";
+import { change, compact, direction, percent, price, priceDecimals, size } from "../../format/numbers";
 import { Sparkline } from "../../parts/Sparkline";
 import { ways } from "../../state/market";
 import { chosen, favourites } from "../../state/settings";
@@ -33,6 +33,7 @@ export function WatchRow({ rowKey, row, rowIndex }: Props) {
     <tr
       class={`${isChosen ? "chosen" : ""} ${stop ? "stopped" : ""}`}
       aria-rowindex={rowIndex}
+      data-key={rowKey}
       aria-current={isChosen ? "true" : undefined}
       onClick={() => {
         chosen.value = rowKey;
@@ -70,7 +71,7 @@ export function WatchRow({ rowKey, row, rowIndex }: Props) {
       <td class={`num way${way} c-change_pct`} title={row.change_base === "open" ? "since the day's open" : "since the previous close"}>
         {percent(row.change_pct)}
       </td>
-      <td class="num c-volume">{compact(row.volume)}</td>
+      <td class="num c-volume" title={size(row.volume)}>{compact(row.volume)}</td>
       <td class="num c-spread">{price(row.spread, decimals)}</td>
       <td class="c-spark">
         <Sparkline values={row.sparkline} way={way} />

@@ -110,9 +110,7 @@ def flags_of_alerts(settings: Settings) -> list[str]:
 
 
 @contextmanager
-def serving(
-    settings: Settings, *more: str, token: str = "", log: Path | None = None
-) -> Iterator[Site]:
+def serving(settings: Settings, *more: str, token: str = "", log: Path | None = None) -> Iterator[Site]:
     """Run the server; it must end in order."""
     command = [*TICKTRAIL, "serve", *flags_of_alerts(settings), "--set", "serve.port=0", *more]
     errors = None if log is None else log.open("wb")

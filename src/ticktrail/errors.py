@@ -10,6 +10,7 @@
     │   └── FeedDisconnected           a venue closed or dropped the feed's connection
     └── Terminal                       will fail again the same way: stop, tell the user
         ├── UsageError                 the command or call is wrong (exit code 2)
+        │   └── NotFound               there is nothing of the name or id that was given
         ├── ConfigError                a setting is unknown, missing or of the wrong type
         ├── WireError                  bytes from a venue or file that are no valid message
         ├── CodecError                 bytes from Kafka that are no valid ticktrail value

@@ -7,23 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import page_reading as read
 import pytest
-from page_reading import (
-    DAY,
-    ask,
-    choose_table,
-    fill_rule,
-    number,
-    row_shows,
-    rule,
-    send,
-    server_bars,
-    shown_rightly,
-    shows,
-    table_bars,
-    tape,
-    violations,
-)
 from page_scene import DEADLINE_S, LONG_BARS, LONG_SYMBOL, MARKUP_SYMBOL, SYMBOLS, Scene, until
 from playwright.sync_api import expect
 
@@ -41,20 +26,19 @@ HIGH = {"viewport": {"width": 1400, "height": 15_000}}
 
 
 def test_candles_move_and_are_what_the_server_says(scene: Scene, opening: Any) -> None:
-    opened = opening(**AAPL_SECONDS)
-    page = opened.page
+    page = opening(**AAPL_SECONDS).page
     expect(page.locator(".legend")).to_contain_text("Vol")
     legends = {page.locator(".legend").text_content()}
     until(lambda: len(legends | {page.locator(".legend").text_content()}) > len(legends), "the candle moves")
-    choose_table(page)
-    first_s = table_bars(page)[-1]["open_s"]
-    until(lambda: table_bars(page)[-1]["open_s"] >= first_s + 3, "new candles")
+    read.choose_table(page)
+    first_s = read.table_bars(page)[-1]["open_s"]
+    until(lambda: read.table_bars(page)[-1]["open_s"] >= first_s + 3, "new candles")
     query = "feed=sim&symbol=AAPL&interval=1s&limit=500"
 
     def are_the_same() -> bool:
-        told = server_bars(page, query)
-        shown = [bar for bar in table_bars(page) if not bar["is_forming"] and bar["open_s"] in told]
-        return len(shown) >= 3 and all(shown_rightly(bar, told[bar["open_s"]]) for bar in shown)
+        told = read.server_bars(page, query)
+        shown = [bar for bar in read.table_bars(page) if not bar["is_forming"] and bar["open_s"] in told]
+        return len(shown) >= 3 and all(read.shown_rightly(bar, told[bar["open_s"]]) for bar in shown)
 
     until(are_the_same, "table and server agree")
     assert len(page.locator(".ticks tbody tr").all()) > 0
@@ -67,35 +51,32 @@ def test_history_loads_when_dragged(scene: Scene, opening: Any) -> None:
     expect(host).to_have_attribute("data-bars", "500")
     box = host.bounding_box()
     assert box is not None
-    x, y = box["x"] + 100, box["y"] + box["height"] / 3
+    left, right = ({"x": x, "y": box["height"] / 3} for x in (100, 550))
 
     def drag() -> bool:
-        page.mouse.move(x, y)
-        page.mouse.down()
-        page.mouse.move(x + 450, y, steps=5)
-        page.mouse.up()
+        host.drag_to(host, source_position=left, target_position=right, steps=5)
         return bool(host.get_attribute("data-bars") == str(LONG_BARS))
 
     until(drag, "all bars are loaded")
-    choose_table(page)
+    read.choose_table(page)
     page.set_viewport_size({"width": 1400, "height": 15_000})
     stored = scene.bars("recorded", LONG_SYMBOL, "1s")
     assert len(stored) == LONG_BARS
-    until(lambda: len(table_bars(page)) >= 500, "a high table")
-    shown = table_bars(page)
+    until(lambda: len(read.table_bars(page)) >= 500, "a high table")
+    shown = read.table_bars(page)
     newest = stored[-len(shown) :]
     assert [bar["open_s"] for bar in shown] == [bar["open_s"] for bar in newest]
     for bar, expected in zip(shown, newest, strict=True):
-        assert shown_rightly(bar, expected), (bar, expected)
+        assert read.shown_rightly(bar, expected), (bar, expected)
     expect(page.locator(".bar-table table")).to_have_attribute("aria-rowcount", str(LONG_BARS + 1))
 
 
 def test_a_killed_server_leaves_no_hole_and_no_double_bar(scene: Scene, opening: Any) -> None:
     opened = opening(HIGH, **AAPL_SECONDS)
     page = opened.page
-    choose_table(page)
-    until(lambda: len(table_bars(page)) >= 5, "some bars")
-    before_s = table_bars(page)[-1]["open_s"]
+    read.choose_table(page)
+    until(lambda: len(read.table_bars(page)) >= 5, "some bars")
+    before_s = read.table_bars(page)[-1]["open_s"]
     scene.kill_server()
     expect(page.locator(".banner")).to_contain_text("Not connected")
     expect(page.locator(".light")).to_have_text("Offline")
@@ -105,10 +86,10 @@ def test_a_killed_server_leaves_no_hole_and_no_double_bar(scene: Scene, opening:
     expect(page.locator(".light.on")).to_be_visible()
     expect(page.locator(".banner")).to_have_count(0)
     back_s = scene.bars("sim", "AAPL", "1s")[-1]["open_s"]
-    until(lambda: table_bars(page)[-1]["open_s"] > back_s, "the page goes on")
+    until(lambda: read.table_bars(page)[-1]["open_s"] > back_s, "the page goes on")
 
     def is_whole() -> bool:
-        shown = table_bars(page)
+        shown = read.table_bars(page)
         opens = [bar["open_s"] for bar in shown]
         assert opens == sorted(set(opens)), "a double bar"
         stored = scene.bars("sim", "AAPL", "1s")
@@ -116,7 +97,7 @@ def test_a_killed_server_leaves_no_hole_and_no_double_bar(scene: Scene, opening:
         left = [bar for bar in shown if bar["open_s"] <= until_s]
         right = [bar for bar in stored if opens[0] <= bar["open_s"] <= until_s]
         # Revisions are on their way now and then, to here or to there.
-        return len(left) == len(right) and all(map(shown_rightly, left, right))
+        return len(left) == len(right) and all(map(read.shown_rightly, left, right))
 
     until(is_whole, "the page's bars are those of the store")
     assert opened.found, "a connection that breaks is told on the console"
@@ -129,12 +110,12 @@ def test_an_alert_made_in_the_page(scene: Scene, opening: Any) -> None:
     page.keyboard.press("5")
     page.get_by_role("button", name="New rule").click()
     dialog = page.get_by_role("dialog")
-    fill_rule(dialog, "Any move")
+    read.fill_rule(dialog, "Any move")
     # A test against history first.
     dialog.get_by_label("Span of the test").select_option("1")
     dialog.get_by_role("button", name="Test", exact=True).click()
     outcome = dialog.get_by_text(re.compile(r"It would have fired [\d,]+ times"))
-    fired = number(re.findall(r"[\d,]+", outcome.text_content() or "")[0])
+    fired = read.number(re.findall(r"[\d,]+", outcome.text_content() or "")[0])
     assert fired == len(dialog.locator(".fired tbody tr").all()) > 0
     dialog.get_by_role("button", name="Save").click()
     expect(dialog).to_have_count(0)
@@ -152,7 +133,7 @@ def test_an_alert_made_in_the_page(scene: Scene, opening: Any) -> None:
         lambda: scene.rows("SELECT * FROM alerts WHERE rule = 'Any move'"), "the alert is in the store"
     )
     assert row.get_attribute("data-alert") == stored["id"]
-    assert shows(row.locator("td").nth(3).text_content() or "", stored["value"])
+    assert read.shows(row.locator("td").nth(3).text_content() or "", stored["value"])
     row.get_by_role("button", name="Acknowledge").click()
     expect(row).to_contain_text("acknowledged")
     item = page.locator(".rule", has_text="Any move")
@@ -167,13 +148,13 @@ def test_an_alert_made_in_the_page(scene: Scene, opening: Any) -> None:
 
 def test_another_page_learns_of_an_acknowledgement(opening: Any) -> None:
     one, other = opening().page, opening().page
-    send(one, "POST", "rules", rule("Seen elsewhere", symbols=["MSFT"]))
+    read.send(one, "POST", "rules", read.rule("Seen elsewhere", symbols=["MSFT"]))
     for page in (one, other):
         page.keyboard.press("5")
     row = "tr[data-alert]:has-text('Seen elsewhere')"
     one.locator(row).get_by_role("button", name="Acknowledge").click()
     expect(other.locator(row)).to_contain_text("acknowledged")
-    send(one, "DELETE", "rules/Seen%20elsewhere", None)
+    read.send(one, "DELETE", "rules/Seen%20elsewhere", None)
 
 
 def assert_only_refused(opened: Any) -> None:
@@ -191,7 +172,7 @@ def test_sql(scene: Scene, opening: Any) -> None:
         "SELECT symbol, count(*) AS n, sum(volume) AS v FROM bars "
         "WHERE feed = 'recorded' AND interval = '1s' GROUP BY 1 ORDER BY 1"
     )
-    ask(page, query)
+    read.ask(page, query)
     # Without bounds of time it is refused, and the page offers what may be done.
     page.get_by_role("button", name="Scan everything anyway").click()
     assert_only_refused(opened)
@@ -209,7 +190,7 @@ def test_sql(scene: Scene, opening: Any) -> None:
     lines = Path(download.value.path()).read_text().splitlines()
     assert len(lines) == 1 + len(stored)
     assert not opened.found
-    ask(page, "SELEC 1")
+    read.ask(page, "SELEC 1")
     texts = page.locator(".result-panel .problem p")
     expect(texts).to_have_count(3)
     assert all(text for text in texts.all_text_contents())
@@ -226,7 +207,7 @@ def test_axe_finds_nothing_serious(opening: Any, scheme: str) -> None:
     page.evaluate(AXE.read_text())
 
     def check(where: str) -> None:
-        assert not violations(page), where
+        assert not read.violations(page), where
 
     for key, view in enumerate(VIEWS, 1):
         page.keyboard.press(str(key))
@@ -237,7 +218,7 @@ def test_axe_finds_nothing_serious(opening: Any, scheme: str) -> None:
     check("a rule's form")
     page.keyboard.press("Escape")
     page.keyboard.press("1")
-    choose_table(page)
+    read.choose_table(page)
     check("the table of bars")
     page.keyboard.press("?")
     page.get_by_role("dialog").wait_for()
@@ -262,9 +243,8 @@ def test_on_a_phone(opening: Any) -> None:
     expect(page.locator("h1")).to_have_text("MSFT")
     expect(page.locator(".legend")).to_be_in_viewport()
     check("chart")
-    nav = page.get_by_role("navigation", name="Views")
     for view in VIEWS[1:]:
-        nav.locator(f"a[href='#/{view}']").tap()
+        page.locator(f".views a[href='#/{view}']").tap()
         expect(page.locator(f".{view}")).to_be_in_viewport()
         check(view)
     page.get_by_role("button", name="New rule").tap()
@@ -302,7 +282,7 @@ def test_keys(opening: Any) -> None:
 def test_markup_stays_text(opening: Any) -> None:
     markup = "<img src=x onerror=alert(1)>"
     page = opening(symbol=json.dumps(f"recorded|{MARKUP_SYMBOL}"), interval='"1s"').page
-    send(page, "POST", "rules", rule(markup))
+    read.send(page, "POST", "rules", read.rule(markup))
     expect(page.locator("h1")).to_have_text(MARKUP_SYMBOL)
     expect(page.locator("tr[aria-current] .symbol")).to_have_text(MARKUP_SYMBOL)
     expect(page.locator(".toast")).to_contain_text(markup)
@@ -311,7 +291,7 @@ def test_markup_stays_text(opening: Any) -> None:
         page.locator(f".{view}").wait_for()
         assert page.locator(PICTURES).count() == 0
         if view == "sql":
-            ask(page, f"SELECT '{markup}' AS \"<b>x</b>\", rule FROM alerts WHERE rule = '{markup}'")
+            read.ask(page, f"SELECT '{markup}' AS \"<b>x</b>\", rule FROM alerts WHERE rule = '{markup}'")
             expect(page.locator(".result tbody tr")).to_contain_text(markup)
             expect(page.locator(".result th").last).to_contain_text("rule")
     expect(page.locator("tr[data-alert]", has_text=markup)).to_have_count(1)
@@ -335,13 +315,13 @@ def stopped(scene: Scene) -> Scene:
 
 def test_the_watchlist_is_what_sql_says(stopped: Scene, opening: Any) -> None:
     page = opening(HIGH).page
-    days = {f"{day['feed']}|{day['symbol']}": day for day in stopped.rows(DAY)}
+    days = {f"{day['feed']}|{day['symbol']}": day for day in stopped.rows(read.DAY)}
     assert len(days) == SYMBOLS + 2
     rows = page.locator("tr[data-key]")
     expect(rows).to_have_count(len(days))
 
     def agrees() -> bool:
-        return all(row_shows(row, days[row.get_attribute("data-key") or ""]) for row in rows.all())
+        return all(read.row_shows(row, days[row.get_attribute("data-key") or ""]) for row in rows.all())
 
     until(agrees, "the watchlist is what SQL says")
 
@@ -349,7 +329,7 @@ def test_the_watchlist_is_what_sql_says(stopped: Scene, opening: Any) -> None:
 def test_the_market_view_is_what_sql_says(stopped: Scene, opening: Any) -> None:
     page = opening().page
     page.keyboard.press("2")
-    days = stopped.rows(DAY)
+    days = stopped.rows(read.DAY)
     changes = [day["last"] - day["open"] for day in days]
     figures = page.locator(".figures > div")
     signs = [(change > 0) - (change < 0) for change in changes]
@@ -360,34 +340,36 @@ def test_the_market_view_is_what_sql_says(stopped: Scene, opening: Any) -> None:
     def breadth() -> dict[str, float | None]:
         names, values = (figures.locator(tag).all_text_contents() for tag in ("dt", "dd"))
         shown = dict(zip(names, values, strict=True))
-        return {name: number(shown[name]) for name in expected}
+        return {name: read.number(shown[name]) for name in expected}
 
     until(lambda: breadth() == expected, "breadth is what SQL says")
     by_amount = sorted(days, key=lambda day: -day["amount"])[:5]
     rows = page.get_by_role("region", name="Most traded").locator("tbody tr").all()[:5]
     for row, day in zip(rows, by_amount, strict=True):
         assert row.locator("th").text_content() == day["symbol"]
-        assert shows(row.locator("td").last.text_content() or "", day["amount"])
+        assert read.shows(row.locator("td").last.text_content() or "", day["amount"])
 
 
 @pytest.mark.parametrize("interval", ["1s", "1m"])
 def test_the_chart_s_bars_are_what_sql_says(stopped: Scene, opening: Any, interval: str) -> None:
     page = opening(HIGH, **{**AAPL_SECONDS, "interval": json.dumps(interval)}).page
-    choose_table(page)
+    read.choose_table(page)
     stored = stopped.bars("sim", "AAPL", interval)[-500:]
 
     def agrees() -> bool:
-        shown = table_bars(page)
+        shown = read.table_bars(page)
         final = [bar for bar in shown if not bar["is_forming"]]
         assert len(shown) - len(final) <= 1
-        return len(final) == len(stored) and all(map(shown_rightly, final, stored))
+        return len(final) == len(stored) and all(map(read.shown_rightly, final, stored))
 
     until(agrees, "the bars are those of the store")
-    assert page.locator(".bar-table table").get_attribute("aria-rowcount") == str(len(table_bars(page)) + 1)
+    assert page.locator(".bar-table table").get_attribute("aria-rowcount") == str(
+        len(read.table_bars(page)) + 1
+    )
 
 
 def test_the_tape_is_what_sql_says(stopped: Scene, opening: Any) -> None:
-    shown = tape(opening(**AAPL_SECONDS).page)
+    shown = read.tape(opening(**AAPL_SECONDS).page)
     stored = stopped.rows(
         "SELECT strftime(make_timestamp_ms(ts_event_ns // 1000000), '%H:%M:%S.%g') AS at, price, size, venue "
         "FROM trades WHERE feed = 'sim' AND symbol = 'AAPL' "
@@ -411,8 +393,7 @@ def test_alerts_and_gaps_are_what_sql_says(stopped: Scene, opening: Any) -> None
         assert row.locator("th").text_content() == alert["symbol"]
         assert cells[1].split(" ", 1)[1] in alert["message"]
         assert cells[2] == alert["rule"]
-        assert shows(cells[3], alert["value"])
+        assert read.shows(cells[3], alert["value"])
     page.keyboard.press("3")
     gaps = stopped.rows("SELECT * FROM gaps WHERE state = 'open'")
-    card = page.locator(".card", has_text="Open gaps").locator(".card-value")
-    expect(card).to_have_text(str(len(gaps)))
+    expect(page.locator(".card", has_text="Open gaps").locator(".card-value")).to_have_text(str(len(gaps)))

@@ -92,6 +92,9 @@ class MemoryReader:
     def gaps(self) -> list[Any]:
         return []
 
+    def alerts(self) -> list[Any]:
+        return []
+
 
 def engine_over(reader: MemoryReader) -> Engine:
     """Build an engine that asks this reader instead of a store."""

@@ -34,7 +34,7 @@ def engine(reader: MemoryReader) -> Iterator[Engine]:
     ("query", "why", "next_step"),
     [
         ("SELECT * FROM trade", "trade does not exist", "Did you mean trades?"),
-        ("SELECT * FROM latests", "latests does not exist", "Known are: alerts, bars, corrections, gaps, latest"),
+        ("SELECT * FROM latests", "latests does not exist", "Known are: alerts, bars, corrections, gaps, la"),
         ("SELECT prise FROM trades", '"prise" not found', "Did you mean price?"),
         ("SELECT t.simbol FROM trades t", '"simbol"', "Did you mean symbol?"),
         ("SELEC 1", "syntax error", "It is here:\n  SELEC 1\n  ^^^^^"),

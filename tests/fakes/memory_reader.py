@@ -96,8 +96,8 @@ class MemoryReader:
         return []
 
 
-def engine_over(reader: MemoryReader) -> Engine:
+def engine_over(reader: MemoryReader, sandbox_bytes: int | None = None) -> Engine:
     """Build an engine that asks this reader instead of a store."""
     session: Any = None
     with patch("ticktrail.query.engine.Reader", return_value=reader):
-        return Engine(session)
+        return Engine(session, sandbox_bytes=sandbox_bytes)

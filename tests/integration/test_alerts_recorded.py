@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 import statistics
 import subprocess
 import sys
@@ -88,11 +89,13 @@ def done(tape: Tape, servers: Servers, tmp_path_factory: pytest.TempPathFactory)
     with closing(Stored(settings)) as stored:
         at_kills = []
         for share in KILLED_AT:
-            with _alerts(settings, toml) as process:
-                _until(partial(_has_come, stored, settings, int(share * len(wanted))), process)
+            log = folder / f"{share}.log"
+            with _alerts(settings, toml, log) as process:
+                _until(partial(_reads, log), process)
+                _until(partial(_has_come, stored, settings, int(share * len(wanted))), process, in_steps=True)
                 process.kill()
             at_kills.append(stored.count())
-        with _alerts(settings, toml) as process:
+        with _alerts(settings, toml, folder / "last.log") as process:
             _until(lambda: not _waiting(settings), process)
             process.terminate()
             assert process.wait(DEADLINE_S) == 0
@@ -216,13 +219,13 @@ def _import(settings: Settings, *arguments: str) -> None:
 
 
 @contextmanager
-def _alerts(settings: Settings, toml: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _alerts(settings: Settings, toml: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run the stage, with small polls, whose states are stored often."""
     sets = (f"group={_group(settings)}", "snapshot_ms=100", "poll_records_max=500", "batch_ms=0")
     command = [sys.executable, "-m", "ticktrail", "alerts", "--config", str(toml), *flags_of(settings)]
     command += [word for each in sets for word in ("--set", f"alerts.{each}")]
-    with (Path(settings.stack.data_dir) / "alerts.log").open("ab") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
     try:
         yield process
     finally:
@@ -246,6 +249,10 @@ def _waiting(settings: Settings) -> int:
     return sum(uncommitted(settings.kafka, group, topics) for group, topics in _sources(settings))
 
 
+def _reads(log: Path) -> bool:
+    return b"alerts.assigned" in log.read_bytes()
+
+
 def _has_come(stored: Stored, settings: Settings, least: int) -> bool:
     """Tell whether so many are stored, and a place is committed, so that the next one goes on from there."""
     if stored.count() < least:
@@ -255,9 +262,16 @@ def _has_come(stored: Stored, settings: Settings, least: int) -> bool:
     return uncommitted(settings.kafka, _group(settings), [topics.trades]) < everything
 
 
-def _until(is_so: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+def _until(is_so: Callable[[], bool], process: subprocess.Popen[bytes], *, in_steps: bool = False) -> None:
+    """Wait; in steps, the stage rests while it is looked at, lest it be done between two looks."""
     deadline = time.monotonic() + DEADLINE_S
-    while not is_so():
+    while True:
+        if in_steps:
+            process.send_signal(signal.SIGSTOP)
+        if is_so():
+            return
+        if in_steps:
+            process.send_signal(signal.SIGCONT)
         assert process.poll() is None, "the stage ended"
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(LOOK_S)  # the pause of a wait with a deadline

@@ -1,25 +1,21 @@
-"""`ticktrail serve` over a running pipeline: its numbers are those of SQL; strangers are kept out."""
+"""`ticktrail serve` over a running pipeline: its numbers are those of SQL."""
 
 from __future__ import annotations
 
 import json
 import math
-import re
 import signal
 import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
 import pytest
 from fixtures_servers import Servers, flags_of, new_settings, prepared
-from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect as connect_websocket
+from serve_kit import DEADLINE_S, Site, serving, until
 
 from ticktrail.config import Settings
 from ticktrail.query import Engine
@@ -28,55 +24,7 @@ from ticktrail.store import connect
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(240)]
 
 RUN_S = 30
-DEADLINE_S = 60.0
 SYMBOLS = 30
-
-
-class Site:
-    """The server, and how to ask it."""
-
-    def __init__(self, url: str) -> None:
-        found = re.fullmatch(r"http://([^/]+)/\?token=(\S+)", url)
-        assert found is not None, url
-        self.address, self.token = found.groups()
-
-    def ask(self, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
-        """Send a request with the token, unless the headers say otherwise; give status and JSON."""
-        sent = {"authorization": f"Bearer {self.token}", "content-type": "application/json", **headers}
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"http://{self.address}{path}", data, sent)
-        try:
-            with urllib.request.urlopen(request, timeout=DEADLINE_S) as answer:
-                return answer.status, json.loads(answer.read())
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, json.loads(error.read())
-
-    def get(self, path: str) -> Any:
-        status, found = self.ask(path)
-        assert status == 200, found
-        return found
-
-    def bytes(self, path: str) -> bytes:
-        request = urllib.request.Request(
-            f"http://{self.address}{path}", headers={"authorization": f"Bearer {self.token}"}
-        )
-        with urllib.request.urlopen(request, timeout=DEADLINE_S) as answer:
-            found: bytes = answer.read()
-            return found
-
-    def live(self, **options: Any) -> Any:
-        return connect_websocket(
-            f"ws://{self.address}/api/v1/live?token={self.token}", max_size=None, **options
-        )
-
-
-def until(condition: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + DEADLINE_S
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"waited in vain: {what}"
-        time.sleep(0.1)  # the pause of a wait with a deadline
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -86,14 +34,8 @@ def settings(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Sett
 
 @pytest.fixture(scope="module")
 def site(settings: Settings) -> Iterator[Site]:
-    command = [sys.executable, "-m", "ticktrail", "serve", *flags_of(settings), "--set", "serve.port=0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    yield Site(line.split()[-1])
-    process.terminate()
-    assert process.wait(DEADLINE_S) == 0
-    process.stdout.close()
+    with serving(settings) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -265,71 +207,6 @@ def test_sql(site: Site, engine: Engine) -> None:
 
 
 @pytest.mark.parametrize(
-    "query",
-    [
-        "CREATE TABLE x AS SELECT 1",
-        "COPY (SELECT 1) TO '/tmp/ticktrail-never.csv'",
-        "SELECT * FROM read_csv('/etc/passwd')",
-        "SELECT content FROM read_text('/etc/hostname')",
-        "SELECT * FROM glob('/*')",
-        "FROM '/etc/passwd'",
-        "ATTACH '/tmp/ticktrail-never.db'",
-        "INSTALL httpfs",
-        "LOAD httpfs",
-        "SET memory_limit = '100GB'",
-        "PRAGMA database_list",
-        "SELECT 1; SELECT 2",
-        "INSERT INTO trades SELECT * FROM trades",
-        "DROP VIEW trades",
-        "SELECT * FROM trades",
-        "SELEC 1",
-        "",
-        "SELECT list(x) FROM range(3000000000) t(x)",
-        "SELECT getenv('HOME')",
-    ],
-)
-def test_sql_that_is_refused(site: Site, query: str) -> None:
-    status, found = site.ask("/api/v1/sql", {"sql": query})
-    assert status == 400, found
-    assert found["error"]["what"]
-    assert site.ask("/api/v1/sql", {"sql": "SELECT 42"})[1]["rows"] == [[42]]
-
-
-def test_sql_that_fills_the_memory_ends_only_its_own_process(site: Site) -> None:
-    text = (
-        "SELECT length(" + " || ".join(["repeat(chr(120 + a::INT), 2000000000)"] * 8) + ") FROM range(2) t(a)"
-    )
-    status, found = site.ask("/api/v1/sql", {"sql": text})
-    assert status == 400, found
-    assert site.ask("/api/v1/sql", {"sql": "SELECT 42"})[1]["rows"] == [[42]]
-
-
-@pytest.mark.parametrize(
-    "path", ["/", "/api/v1/info", "/api/v1/symbols", "/api/v1/schema", "/metrics", "/nowhere"]
-)
-def test_nothing_without_a_token(site: Site, path: str) -> None:
-    assert site.ask(path, authorization="")[0] == 401
-    assert site.ask(path, authorization="Bearer wrong")[0] == 401
-
-
-def test_strangers(site: Site) -> None:
-    assert site.ask("/api/v1/info", host="evil.example")[0] == 403
-    assert site.ask("/api/v1/info", origin="http://evil.example")[0] == 403
-    assert site.ask("/api/v1/sql", {"sql": "SELECT 1"}, origin="http://evil.example")[0] == 403
-
-
-@pytest.mark.parametrize(
-    ("query", "origin", "code"), [("", None, 4001), ("TOKEN", "http://evil.example", 4003)]
-)
-def test_a_stranger_s_websocket(site: Site, query: str, origin: str | None, code: int) -> None:
-    url = f"ws://{site.address}/api/v1/live" + (f"?token={site.token}" if query else "")
-    with connect_websocket(url, origin=origin) as socket, pytest.raises(ConnectionClosed) as caught:  # type: ignore[arg-type]
-        socket.recv(DEADLINE_S)
-    assert caught.value.rcvd is not None
-    assert caught.value.rcvd.code == code
-
-
-@pytest.mark.parametrize(
     "path",
     [
         "/api/v1/bars?feed=sim",
@@ -347,20 +224,3 @@ def test_wrong_requests_say_what_is_wrong(site: Site, path: str) -> None:
 
 def test_an_unknown_symbol_has_no_bars(site: Site) -> None:
     assert site.get("/api/v1/bars?feed=sim&symbol=NOSUCH")["bars"]["close"] == []
-
-
-def test_the_token_in_the_address_becomes_a_cookie(site: Site) -> None:
-    class Stay(urllib.request.HTTPRedirectHandler):
-        def redirect_request(self, *_: Any) -> None:
-            return None
-
-    opener = urllib.request.build_opener(Stay)
-    with pytest.raises(urllib.error.HTTPError) as caught:
-        opener.open(f"http://{site.address}/?token={site.token}")
-    with caught.value as answer:
-        assert answer.code == 303
-        cookie = answer.headers["set-cookie"]
-        assert "token" not in answer.headers["location"]
-    assert "HttpOnly" in cookie
-    assert "SameSite=Strict" in cookie
-    assert site.ask("/api/v1/info", authorization="", cookie=cookie.partition(";")[0])[0] == 200

@@ -136,23 +136,29 @@ class Onlooker:
             The client has stopped reading a partition. A new one reads on.
         """
         # One is waited for; `consume` would wait for all of a number.
-        messages = self._consumer.consume(1, timeout_s)
-        if messages:
-            messages += self._consumer.consume(records_max - 1, 0)
+        try:
+            messages = self._consumer.consume(1, timeout_s)
+            if messages:
+                messages += self._consumer.consume(records_max - 1, 0)
+        except KafkaException as error:
+            raise translated(error, self._address) from error
         values: dict[str, list[bytes]] = {}
         moved: dict[Partition, Any] = {}
+        gone: list[Partition] = []
         for message in messages:
             trouble = message.error()
             if trouble is None:
                 values.setdefault(message.topic(), []).append(message.value() or b"")
                 moved[Partition(message.topic(), message.partition())] = message
             elif trouble.code() in _GONE:
-                self._pass_over(Partition(message.topic(), message.partition()))
+                gone.append(Partition(message.topic(), message.partition()))
             elif trouble.code() not in _IDLE_ERRORS:
                 raise translated(trouble, self._address)
         for partition, last in moved.items():
             self.positions[partition] = last.offset() + 1
             self._taken_ms[partition] = last.timestamp()[1]
+        if gone:
+            self._pass_over(gone)
         self._see_to_standing(moved)
         return [Seen(topic, found) for topic, found in values.items()]
 
@@ -188,21 +194,23 @@ class Onlooker:
                 at.offset = self._consumer.get_watermark_offsets(at, timeout=_TIMEOUT_S)[1]
         return found
 
-    def _pass_over(self, partition: Partition) -> None:
+    def _pass_over(self, partitions: list[Partition]) -> None:
         """Go on with what is next: the log has been cut, at its beginning or at its end.
 
         Where it was cut at its end (a broker lost what was not on disk, or began anew), offsets say nothing
         any more, and the log's times say what has not been taken.
         """
-        self.skipped += 1
+        self.skipped += len(partitions)
         try:
-            low, high = self._consumer.get_watermark_offsets(_at(partition, 0), timeout=_TIMEOUT_S)
-            offset = low
-            if self.positions[partition] > high:
-                (at,) = self._offsets_at({partition: self._taken_ms.get(partition, 0) + 1})
-                offset = at.offset
-            self.positions[partition] = offset
-            self._consumer.seek(_at(partition, offset))
+            for partition in partitions:
+                low, high = self._consumer.get_watermark_offsets(_at(partition, 0), timeout=_TIMEOUT_S)
+                if self.positions[partition] > high:
+                    (at,) = self._offsets_at({partition: self._taken_ms.get(partition, 0) + 1})
+                    self.positions[partition] = at.offset
+                else:
+                    self.positions[partition] = max(low, self.positions[partition])
+            # librdkafka has let go of them, and refuses to seek there.
+            self._consumer.assign([_at(each, offset) for each, offset in self.positions.items()])
         except KafkaException as error:
             raise translated(error, self._address) from error
 

@@ -8,7 +8,7 @@ import msgspec
 from litestar import HttpMethod, Response, delete, get, post, put, route
 from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from ticktrail.alerts.replay import Tested as Found
 from ticktrail.alerts.rules import Rule
@@ -58,7 +58,7 @@ async def alerts(
     summary="Note that somebody has seen an alert",
     opt=_CHANGES,
 )
-async def acknowledge(state: State, alert_id: str) -> None:
+async def acknowledge(state: State, alert_id: FromPath[str]) -> None:
     """Mark an alert as seen; all pages learn of it."""
     service: Service = state.service
     await service.ask(lambda: service.desk.book().acknowledge(alert_id))
@@ -73,35 +73,35 @@ async def rules(state: State) -> RulesAnswer:
 
 
 @post("/rules", summary="Make a rule", opt=_CHANGES)
-async def add_rule(state: State, data: RuleBody) -> Rule:
+async def add_rule(state: State, data: JSONBody[RuleBody]) -> Rule:
     """Add a rule; it holds from two seconds later on."""
     service: Service = state.service
     return await service.ask(lambda: service.desk.book().add(data))
 
 
 @put("/rules/{name:str}", summary="Change a rule that a page has made", opt=_CHANGES)
-async def replace_rule(state: State, name: str, data: RuleBody) -> Rule:
+async def replace_rule(state: State, name: FromPath[str], data: JSONBody[RuleBody]) -> Rule:
     """Replace a rule; what it has seen so far is forgotten."""
     service: Service = state.service
     return await service.ask(lambda: service.desk.book().replace(name, data))
 
 
 @delete("/rules/{name:str}", summary="Delete a rule that a page has made", opt=_CHANGES)
-async def delete_rule(state: State, name: str) -> None:
+async def delete_rule(state: State, name: FromPath[str]) -> None:
     """Forget a rule; its alerts stay."""
     service: Service = state.service
     await service.ask(lambda: service.desk.book().delete(name))
 
 
 @post("/rules/{name:str}/mute", status_code=200, summary="Let a rule notify nobody for a while", opt=_CHANGES)
-async def mute_rule(state: State, name: str, data: Mute) -> Rule:
+async def mute_rule(state: State, name: FromPath[str], data: JSONBody[Mute]) -> Rule:
     """Mute a rule, or unmute it; its alerts are recorded as before."""
     service: Service = state.service
     return await service.ask(lambda: service.desk.book().mute(name, data.until_ns))
 
 
 @post("/rule-tests", status_code=200, summary="When a rule would have fired", opt=_CHANGES)
-async def test_rule(state: State, data: Trial) -> Tested:
+async def test_rule(state: State, data: JSONBody[Trial]) -> Tested:
     """Evaluate a rule over what is stored; at most 10,000 alerts."""
     service: Service = state.service
     span_ns = (data.start_ns, data.end_ns)
@@ -126,12 +126,13 @@ def _options(path: str, *methods: str) -> HTTPRouteHandler:
 ALERT_ROUTES = [
     alerts,
     acknowledge,
+    # Before the others of their path, which would bring their own.
+    _options("/rules", "GET", "POST"),
     rules,
     add_rule,
-    _options("/rules", "GET", "POST"),
+    _options("/rules/{name:str}", "DELETE", "PUT"),
     replace_rule,
     delete_rule,
-    _options("/rules/{name:str}", "DELETE", "PUT"),
     mute_rule,
     test_rule,
 ]

@@ -245,7 +245,7 @@ class Stage(StageIdentity):
     rss_bytes: int | None
 
 
-class Lag(TypedDict):
+class PartitionLag(TypedDict):
     """How far behind the processes of a kind are in a partition."""
 
     stage: str
@@ -266,7 +266,7 @@ class Pipeline(TypedDict):
     """How the stages and servers fare."""
 
     stages: list[Stage]
-    lags: list[Lag]
+    lags: list[PartitionLag]
     servers: list[ServerState]
     open_gaps: int | None
     dead_letters: int

@@ -179,11 +179,13 @@ class _Door:
         client = scope.get("client") or ("", 0)
         if guard.is_too_much(str(client[0])):
             return Refusal(429, "rate", "Too many requests", "Wait a moment.")
-        if path in _OPEN:
-            return None
+        if "\0" in path:
+            return Refusal(400, "path", "There is no such path", "Write it without NUL.")
         takes_query = path in {"/", f"{API}/live"}
         query = scope.get("query_string", b"").decode("latin-1") if takes_query else ""
         scopes = guard.scopes(headers, query)
+        if scopes is None and path in _OPEN:
+            scopes = frozenset()
         if scopes is None:
             return Refusal(
                 401,

@@ -28,6 +28,8 @@ __all__ = ["Answer", "Asking"]
 # DuckDB's own, and with it everything that the process has mapped: libraries, Arrow, stacks of threads.
 _DUCKDB_BYTES = 512 * 1024**2
 _ADDRESS_SPACE_BYTES = 6 * 1024**3
+# It passes through the server's own memory, several at once.
+_ANSWER_BYTES_MAX = 128 * 1024**2
 # How soon it is noticed that nobody waits for an answer; the answer itself is noticed at once.
 _LOOK_S = 0.2
 _START_NS_MAX = 60 * NS_PER_SECOND
@@ -215,8 +217,14 @@ def _serve(pipe: Connection, store: StoreSettings) -> None:
 
 def _answer(engine: Engine, text: str, rows_max: int, *, scan_all: bool) -> tuple[bytes, bool]:
     result = engine.sql(text, scan_all=scan_all)
-    batches, count, is_truncated = [], 0, False
+    batches, count, size_bytes, is_truncated = [], 0, 0, False
     for batch in result.batches():
+        size_bytes += batch.nbytes
+        if size_bytes > _ANSWER_BYTES_MAX:
+            raise QueryError(
+                what=f"The answer has more than {_ANSWER_BYTES_MAX // 1024**2} MiB, and was not given",
+                next_step="Ask for fewer rows or columns, or for shorter texts.",
+            )
         if count + len(batch) > rows_max:
             batches.append(batch.slice(0, rows_max - count))
             is_truncated = True

@@ -48,9 +48,10 @@ def openapi_config() -> OpenAPIConfig:
     return OpenAPIConfig(
         title="ticktrail",
         version=__version__,
-        path=API,
+        # Below this path Litestar answers what it does not know by a page of its own.
+        path=f"{API}/openapi.json",
         # Others would load their page from elsewhere.
-        render_plugins=[_Document(path="/openapi.json")],
+        render_plugins=[_Document(path="/")],
         components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}),
         security=[{"token": []}],
     )
@@ -147,7 +148,7 @@ def _schemas() -> dict[str, Any]:
             f"RuleDraft_{name}": {
                 "type": "object",
                 "properties": written | {"kind": {"enum": [name]}, "params": _ref(of.__name__)},
-                "required": ["name", "kind", *(["params"] if "required" in components[of.__name__] else [])],
+                "required": ["name", "kind", "params"][: 3 if components[of.__name__].get("required") else 2],
             }
             for name, of in params.items()
         },

@@ -17,7 +17,7 @@ from ticktrail.config import KafkaSettings
 from ticktrail.dashboard.hub import Hub
 from ticktrail.dashboard.metrics import LAG, LATENCY_RECV, REJECTED, SKIPPED, VALUES
 from ticktrail.dashboard.minutes import KEPT
-from ticktrail.errors import TicktrailError, Transient
+from ticktrail.errors import StageFailed, TicktrailError, Transient
 from ticktrail.model import Alert, Bar, Flag, Quote, Record, Status, Trade
 from ticktrail.telemetry import get_logger
 
@@ -84,13 +84,21 @@ class LiveReader:
     def _run(self) -> None:
         backoff = Backoff(0.2, 10.0)
         while not self._stop.is_set():
+            begun_ns = self._clock.monotonic_ns()
             try:
                 self._read()
-            except TicktrailError as error:
-                self.trouble = error
-                delay_s = backoff.next_s()
+            except Exception as error:  # noqa: BLE001  (a thread that died would look like a quiet market)
+                self.trouble = error if isinstance(error, TicktrailError) else _bug(error)
+                lasted_s = (self._clock.monotonic_ns() - begun_ns) / NS_PER_SECOND
+                delay_s = backoff.next_s(lasted_s)
                 level = _log.warning if isinstance(error, Transient) else _log.error
-                level("serve.kafka_trouble", error=str(error), delay_s=round(delay_s, 2))
+                is_bug = not isinstance(error, TicktrailError)
+                level(
+                    "serve.kafka_trouble",
+                    error=str(error),
+                    delay_s=round(delay_s, 2),
+                    exc_info=is_bug or None,
+                )
                 self._clock.wait(self._stop, delay_s)
 
     def _read(self) -> None:
@@ -143,3 +151,13 @@ class LiveReader:
         LAG.set(lag)
         if lag < _RECORDS_MAX:
             self.has_caught_up.set()
+
+
+def _bug(error: Exception) -> TicktrailError:
+    return StageFailed(
+        what="What is live cannot be read",
+        why=f"a bug: {type(error).__name__}",
+        next_step="The log has the details.",
+        stage="serve",
+        code=1,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, cast, get_args
 
 import msgspec
@@ -13,7 +14,7 @@ import pyarrow.csv as pacsv
 from litestar import Request, Response, get, post
 from litestar.datastructures import State
 from litestar.openapi import ResponseSpec
-from litestar.params import QueryParameter
+from litestar.params import JSONBody, QueryParameter
 
 from ticktrail import __version__
 from ticktrail.alerts.described import described_kinds
@@ -143,20 +144,22 @@ async def bars(
     older, gaps = await service.ask(read)
     has_more = len(older) > limit
     found = older.slice(len(older) - limit if has_more else 0)
-    if as_format != "json":
-        return _bulk(found, as_format)
-    columns = {name: found[name].to_pylist() for name in found.column_names}
-    opens = columns["ts_open_ns"]
-    return {
-        "feed": feed,
-        "symbol": symbol,
-        "interval": interval,
-        "has_more": has_more,
-        "bars": columns,
-        "indicators": await asyncio.to_thread(_indicators, specs, older, market, len(found)),
-        "gaps": [gap for gap in gaps if gap["channel"] in {"*", symbol} and gap["from_ns"] < end_ns],
-        "sessions": history.session_spans(opens[0], opens[-1], market) if opens else [],
-    }
+
+    def answer() -> dict[str, Any]:
+        columns = {name: found[name].to_pylist() for name in found.column_names}
+        opens = columns["ts_open_ns"]
+        return {
+            "feed": feed,
+            "symbol": symbol,
+            "interval": interval,
+            "has_more": has_more,
+            "bars": columns,
+            "indicators": _indicators(specs, older, market, len(found)),
+            "gaps": [gap for gap in gaps if gap["channel"] in {"*", symbol} and gap["from_ns"] < end_ns],
+            "sessions": history.session_spans(opens[0], opens[-1], market) if opens else [],
+        }
+
+    return await _written(found, as_format, answer)
 
 
 def _ticks_route(table: str) -> Any:
@@ -185,9 +188,8 @@ def _ticks_route(table: str) -> Any:
         found = await service.ask(
             lambda: history.ticks(service.engine(), table, (feed, symbol), span_ns, limit)
         )
-        if as_format != "json":
-            return _bulk(found, as_format)
-        return {name: _plain(found[name]) for name in found.column_names if name not in {"ts", "day"}}
+        names = [name for name in found.column_names if name not in {"ts", "day"}]
+        return await _written(found, as_format, lambda: {name: _plain(found[name]) for name in names})
 
     route.fn.__doc__ = f"Give stored {table} of a symbol, rising in time; by default of the last day."
     return route
@@ -234,7 +236,7 @@ async def sql_tables(state: State) -> SqlTables:
     opt={"scope": "sql"},
     responses={200: ResponseSpec(SqlAnswer, description="The rows.")},
 )
-async def sql(state: State, request: Request[Any, Any, State], data: Question) -> Any:
+async def sql(state: State, request: Request[Any, Any, State], data: JSONBody[Question]) -> Any:
     """Run a question in a process of its own, bounded in time, rows and memory; who leaves ends it."""
     service: Service = state.service
     gone = threading.Event()
@@ -243,16 +245,18 @@ async def sql(state: State, request: Request[Any, Any, State], data: Question) -
         answer = await service.ask_sql(data.sql, data.rows_max, gone, scan_all=data.scan_all)
     finally:
         leaving.cancel()
-    if data.format != "json":
-        return _bulk(answer.rows, data.format)
-    columns = [_plain(column) for column in answer.rows.columns]
-    return {
-        "columns": [{"name": field.name, "type": str(field.type)} for field in answer.rows.schema],
-        "rows": [list(row) for row in zip(*columns, strict=True)] if columns else [],
-        "rows_count": len(answer.rows),
-        "is_truncated": answer.is_truncated,
-        "elapsed_ms": answer.elapsed_ns / 1e6,
-    }
+
+    def rows() -> dict[str, Any]:
+        columns = [_plain(column) for column in answer.rows.columns]
+        return {
+            "columns": [{"name": field.name, "type": str(field.type)} for field in answer.rows.schema],
+            "rows": list(zip(*columns, strict=True)),
+            "rows_count": len(answer.rows),
+            "is_truncated": answer.is_truncated,
+            "elapsed_ms": answer.elapsed_ns / 1e6,
+        }
+
+    return await _written(answer.rows, data.format, rows)
 
 
 ROUTES = [
@@ -296,6 +300,17 @@ async def _note_leaving(request: Request[Any, Any, State], gone: threading.Event
     while (await request.receive())["type"] != "http.disconnect":
         pass
     gone.set()
+
+
+async def _written(table: Any, as_format: Format, answer: Callable[[], Any]) -> Response[bytes]:
+    """Write an answer; in a thread, for a million values take a second and what is live must not wait."""
+
+    def write() -> Response[bytes]:
+        if as_format != "json":
+            return _bulk(table, as_format)
+        return Response(msgspec.json.encode(answer()), media_type="application/json")
+
+    return await asyncio.to_thread(write)
 
 
 def _bulk(table: Any, as_format: Format) -> Response[bytes]:

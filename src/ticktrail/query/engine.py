@@ -76,7 +76,7 @@ class Engine:
         bounds: dict[str, str | int | float | list[str]] = {
             "enable_external_access": False,
             "memory_limit": f"{sandbox_bytes or 0}B",
-            "max_temp_directory_size": "0B",
+            "temp_directory": "",
         }
         self._database = duckdb.connect(
             config={
@@ -218,10 +218,13 @@ class Engine:
             kinds = [statement.type for statement in self._database.extract_statements(text)]
         except duckdb.Error as error:
             raise _translated(Failure(), error) from error
+        except ValueError:
+            kinds = None  # DuckDB's own Python has no name for some: UPDATE EXTENSIONS
         if kinds != [duckdb.StatementType.SELECT]:
+            names = ["a kind of its own"] if kinds is None else [kind.name for kind in kinds]
             raise QueryError(
                 what="Only one statement that reads is allowed here",
-                why="it has " + (", ".join(kind.name for kind in kinds) or "none"),
+                why="it has " + (", ".join(names) or "none"),
                 next_step="Ask with a single SELECT; `ticktrail sql` on the machine allows all of SQL.",
             )
 

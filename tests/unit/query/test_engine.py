@@ -161,3 +161,14 @@ def test_tables_made_by_one_query_are_there_for_the_next(engine: Engine) -> None
     engine.sql("CREATE TABLE mine AS SELECT 3 AS n").arrow()
 
     assert engine.sql("FROM mine").arrow().to_pylist() == [{"n": 3}]
+
+
+def test_a_sandbox_writes_no_file_when_memory_is_short(
+    reader: MemoryReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    engine = engine_over(reader, 64 * 1024**2)
+    with pytest.raises(QueryError, match="could not allocate"):
+        engine.sql("SELECT range AS r, md5(range::VARCHAR) AS m FROM range(5000000) ORDER BY m").arrow()
+    engine.close()
+    assert list(tmp_path.iterdir()) == []

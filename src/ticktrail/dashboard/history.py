@@ -59,11 +59,13 @@ def bars_before(engine: Engine, feed: str, symbol: str, interval: str, end_ns: i
     TicktrailError
         The store cannot be read.
     """
-    span_ns = count * INTERVALS_NS[interval] * _FIRST_SPAN
-    found = bars_within(engine, feed, symbol, interval, (end_ns - span_ns, end_ns))
+    span_ns = min(count * INTERVALS_NS[interval] * _FIRST_SPAN, _SPAN_NS_MAX, end_ns)
+    begin_ns = end_ns - span_ns
+    found = bars_within(engine, feed, symbol, interval, (begin_ns, end_ns))
     while len(found) < count and span_ns < min(_SPAN_NS_MAX, end_ns):
         span_ns = min(span_ns * _GROWTH, _SPAN_NS_MAX, end_ns)
-        found = bars_within(engine, feed, symbol, interval, (end_ns - span_ns, end_ns))
+        older = bars_within(engine, feed, symbol, interval, (end_ns - span_ns, begin_ns))
+        found, begin_ns = pa.concat_tables([older, found]), end_ns - span_ns
     return found.slice(max(len(found) - count, 0))
 
 

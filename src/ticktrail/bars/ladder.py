@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ticktrail.bars.candles import rolled_up
-from ticktrail.bars.rows import Rows, join, take
+from ticktrail.bars.rows import Rows, join, take, unique
 from ticktrail.bars.window import LEVELS, midnight_ns, opens_of
 from ticktrail.model import INTERVALS_NS
 from ticktrail.reference.sessions import Market
@@ -32,6 +32,10 @@ class Ladder:
         self._opens_of = {rung: opens_of(rung, market) for rung in _RUNGS}
         self._waiting: dict[str, list[Rows]] = {rung: [] for rung in _RUNGS}
         self._bounds_ns = dict.fromkeys(_RUNGS, NEVER_NS)
+
+    def __len__(self) -> int:
+        """Count the bars that wait."""
+        return sum(len(part) for parts in self._waiting.values() for part in parts)
 
     @property
     def is_empty(self) -> bool:
@@ -65,11 +69,12 @@ class Ladder:
             self._bounds_ns[rung] = max(self._bounds_ns[rung], bound_ns)
             if not self._waiting[rung]:
                 continue
-            parts = join(self._waiting[rung])
+            # Each bar once: minutes come again with every rebuild.
+            parts = unique(join(self._waiting[rung]), ("ts_open_ns",))
             is_over = parts["ts_open_ns"] < bound_ns
+            self._waiting[rung] = [] if is_over.all() else [take(parts, ~is_over)]
             if not is_over.any():
                 continue
-            self._waiting[rung] = [] if is_over.all() else [take(parts, ~is_over)]
             bars = rolled_up(take(parts, is_over), self._opens_of[rung])
             closed.append((rung, bars))
             if next_rung:

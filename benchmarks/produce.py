@@ -2,8 +2,7 @@
 
 ``ticktrail``
     What capture does with parsed trades: columns to keys and values, and through its way out
-    (`ticktrail.capture.outlet`, with the markers that tell what is acknowledged) into Kafka, until every
-    value is acknowledged.
+    (`ticktrail.capture.outlet`) into Kafka, until every value is acknowledged.
 ``kafka_perf``
     ``org.apache.kafka.tools.ProducerPerformance`` with messages ready-made in memory: ours, key and value
     together, each byte cut to seven bits, as the tool takes text only. So the sizes are the same, and they
@@ -12,8 +11,7 @@
     The same tool as it is mostly called, by ``--record-size``: it makes random letters for each message,
     which hardly compress.
 ``client_only``
-    ``ticktrail`` without the encoding: keys and values ready-made, the same way out. As fast as we could be
-    with this client, which spends more on a value than we do: it takes them one by one, out of dictionaries.
+    ``ticktrail`` without the encoding: keys and values ready-made, the same way out.
 ``encode_only``
     Our keys and values, thrown away: what encoding costs of ``ticktrail``.
 
@@ -44,7 +42,6 @@ from ticktrail.bus import LiveProducer, Topics, ensure_topics
 from ticktrail.capture import Sender
 from ticktrail.capture.batch import Batch
 from ticktrail.capture.outlet import Outlet
-from ticktrail.capture.sender import marker_of
 from ticktrail.cli.memory import settled_memory
 from ticktrail.clock import SystemClock
 from ticktrail.config import CaptureSettings, KafkaSettings, Settings
@@ -160,8 +157,7 @@ def _sender(kafka: KafkaSettings) -> Sender:
         LiveProducer(kafka),
         None,
         feed="bench",
-        marker=marker_of(topics, "bench", kafka.partitions, 0),
-        stall_ms=capture.spool_after_ms + capture.heartbeat_ms,
+        stall_ms=capture.spool_after_ms,
         clock=clock,
     )
     return Sender(outlet, topics, "bench", kafka.partitions)

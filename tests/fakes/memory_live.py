@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+import numpy as np
 from fakes.memory_producer import Sent
 
 from ticktrail.bus import Receipt
@@ -26,6 +26,8 @@ class MemoryLiveProducer:
         Everything, in its order.
     is_away
         While it is, nothing is acknowledged.
+    refuses
+        Whether it has refused something for good.
     """
 
     def __init__(self, clock: FakeClock) -> None:
@@ -34,59 +36,43 @@ class MemoryLiveProducer:
         self.is_away = False
         self.is_closed = False
         self.polls = 0
-        self._open: list[Receipt | None] = []
+        self.refuses = False
+        self._acknowledged = 0
 
     def send(
         self,
         topic: str,
         keys: Sequence[bytes | None],
         values: Sequence[bytes],
-        receipt: Receipt | None = None,
-    ) -> None:
-        for key, value in zip(keys, values, strict=True):
-            self._add(Sent(topic, -1, key, value, {}), receipt)
-
-    def send_to_partition(
-        self,
-        topic: str,
-        partition: int,
-        value: bytes,
-        headers: Mapping[str, bytes],
-        key: bytes | None,
-        receipt: Receipt,
-    ) -> None:
-        self._add(Sent(topic, partition, key, value, headers), receipt)
-
-    def _add(self, sent: Sent, receipt: Receipt | None) -> None:
+        partitions: Sequence[int] = (),
+        headers: Mapping[str, bytes] | None = None,
+    ) -> Receipt:
         assert not self.is_closed
-        self.sent.append(sent)
-        self._open.append(receipt)
-        if receipt is not None:
-            receipt.open += 1
+        places = partitions or [-1] * len(values)
+        for place, key, value in zip(places, keys, values, strict=True):
+            self.sent.append(Sent(topic, place, key, value, headers or {}))
+        return Receipt(topic, np.array([len(self.sent)]))
 
     @property
     def unacknowledged(self) -> int:
         """How many values these are."""
-        return len(self._open)
+        return len(self.sent) - self._acknowledged
 
     def acknowledge(self, count: int) -> None:
         """Acknowledge so many, the oldest first."""
-        none: Any = None
-        for receipt in self._open[:count]:
-            if receipt is not None:
-                receipt.delivered(None, none)
-        del self._open[:count]
+        self._acknowledged += min(count, self.unacknowledged)
+
+    def has(self, receipt: Receipt) -> bool:
+        return self._acknowledged >= int(receipt.sent[0])
 
     def poll(self, *, wait: bool = False) -> None:
+        if self.refuses:
+            raise SchemaMismatch(what="refused")
         if wait:
             self._clock.advance(0.05)
         self.polls += 1
         if not self.is_away:
-            self.acknowledge(len(self._open))
-
-    def check(self, receipt: Receipt) -> None:
-        if receipt.error is not None:
-            raise SchemaMismatch(what="refused")
+            self.acknowledge(self.unacknowledged)
 
     def close(self) -> None:
         self.is_closed = True

@@ -61,19 +61,78 @@ def test_topics_are_made_once_with_their_settings(servers: Servers, kafka: Kafka
 def test_live_values_go_where_their_keys_belong_in_their_order(
     servers: Servers, kafka: KafkaSettings, topic: str
 ) -> None:
-    producer, receipt = LiveProducer(kafka), Receipt()
+    producer = LiveProducer(kafka)
     sent = [(b"test|S%d" % (n % 7), b"%d" % n) for n in range(2_000)]
     producer.send(topic, [key for key, _ in sent[:1_000]], [value for _, value in sent[:1_000]])
-    producer.send(topic, [key for key, _ in sent[1_000:]], [value for _, value in sent[1_000:]], receipt)
-    deadline = time.monotonic() + DEADLINE_S
-    while receipt.open:
-        assert time.monotonic() < deadline
-        producer.poll(wait=True)
-    producer.check(receipt)
+    receipt = producer.send(topic, [key for key, _ in sent[1_000:]], [value for _, value in sent[1_000:]])
+    acknowledge(producer, receipt)
     found = read_plainly(servers.kafka, topic, len(sent))
     for number in range(2):
         there = [(each.key, each.value) for each in found if each.partition == number]
         assert there == [pair for pair in sent if plain_partition(pair[0], 2) == number]
+
+
+def acknowledge(producer: LiveProducer, *receipts: Receipt) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not all(map(producer.has, receipts)):
+        assert time.monotonic() < deadline
+        producer.poll(wait=True)
+
+
+def test_live_values_have_what_they_were_given(servers: Servers, kafka: KafkaSettings, topic: str) -> None:
+    producer = LiveProducer(kafka)
+    producer.send(topic, [None, b"", b"k\0"], [b"\0", b"", b"x" * 100_000], [1, 1, 1])
+    headers = {"reason": b"\0x", "none": b""}
+    receipt = producer.send(topic, [b"key", None], [b"with", b""], [0, 0], headers)
+    acknowledge(producer, receipt)
+    found = read_plainly(servers.kafka, topic, 5)
+    assert [(each.key, each.value) for each in found if each.partition == 1] == [
+        (None, b"\0"),
+        (b"", b""),
+        (b"k\0", b"x" * 100_000),
+    ]
+    zero = [each for each in found if each.partition == 0]
+    assert [(each.key, each.value) for each in zero] == [(b"key", b"with"), (None, b"")]
+    assert [dict(each.headers) for each in zero] == [headers] * 2
+    producer.close()
+
+
+def test_live_values_without_keys_take_turns(servers: Servers, kafka: KafkaSettings, topic: str) -> None:
+    producer = LiveProducer(kafka)
+    for _ in range(3):
+        receipt = producer.send(topic, [None] * 2, [b"a", b"b"])
+    acknowledge(producer, receipt)
+    found = read_plainly(servers.kafka, topic, 6)
+    assert sorted(each.partition for each in found) == [0, 0, 0, 1, 1, 1]
+    producer.close()
+
+
+def test_a_receipt_waits_for_its_own_values(kafka: KafkaSettings, topic: str) -> None:
+    producer = LiveProducer(kafka)
+    first = producer.send(topic, [b"a"], [b"1"])
+    acknowledge(producer, first)
+    second = producer.send(topic, [b"a"], [b"2"])
+    assert producer.has(first)
+    assert not producer.has(second)
+    acknowledge(producer, second)
+    producer.close()
+    producer.close()
+
+
+def test_a_value_that_is_refused_breaks_a_live_producer(kafka: KafkaSettings, topic: str) -> None:
+    producer = LiveProducer(kafka)
+    acknowledge(producer, producer.send(topic, [b"a"], [b"1"]))
+    with pytest.raises(SchemaMismatch, match="lacks a topic"):
+        acknowledge(producer, producer.send(topic, [b"a"], [b"1"], [9]))
+    for _ in range(2):
+        with pytest.raises(SchemaMismatch, match="lacks a topic"):
+            producer.send(topic, [b"a"], [b"1"])
+    producer.close()
+
+
+def test_settings_that_librdkafka_refuses_are_told(kafka: KafkaSettings) -> None:
+    with pytest.raises(ConfigError, match=r"ssl\.ca\.location|certificate"):
+        LiveProducer(msgspec.structs.replace(kafka, security_protocol="SSL", tls_ca_file="/no/such/file"))
 
 
 def test_a_live_value_that_is_too_large_is_an_error(kafka: KafkaSettings, topic: str) -> None:

@@ -23,22 +23,12 @@ from ticktrail.testing import FakeClock
 
 STALL_MS = 1_000
 SPOOL_BYTES_MAX = 20_000
-MARKER = Batch(
-    ts_ns=0,
-    topics=("t", "q"),
-    keys=[None, None],
-    values=[b"m", b"m"],
-    partitions=[0, 1],
-    is_sure=True,
-    is_marker=True,
-)
+HEARTBEAT = Batch(ts_ns=0, topics=("t", "q"), keys=[None, None], values=[b"m", b"m"], partitions=[0, 1])
 
 
-def batch(number: int, count: int = 1, *, is_sure: bool = False) -> Batch:
+def batch(number: int, count: int = 1) -> Batch:
     values = [b"%d.%d" % (number, index) for index in range(count)]
-    return Batch(
-        ts_ns=number, topics=("t",), keys=[b"k"] * count, values=values, records=count, is_sure=is_sure
-    )
+    return Batch(ts_ns=number, topics=("t",), keys=[b"k"] * count, values=values, records=count)
 
 
 class Kit:
@@ -53,11 +43,11 @@ class Kit:
 
     def made(self) -> Outlet:
         producer = cast("LiveProducer", self.producer)
-        return Outlet(producer, self.spool, feed="sim", marker=MARKER, stall_ms=STALL_MS, clock=self.clock)
+        return Outlet(producer, self.spool, feed="sim", stall_ms=STALL_MS, clock=self.clock)
 
     @property
     def values(self) -> list[bytes]:
-        """What Kafka was given, without markers."""
+        """What Kafka was given, without heartbeats."""
         return [sent.value for sent in self.producer.sent if sent.value != b"m"]
 
 
@@ -81,18 +71,18 @@ class Machine(RuleBasedStateMachine):
         handed = len(self.kit.producer.sent) - self.kit.producer.unacknowledged
         return [sent.value for sent in self.kit.producer.sent[:handed] if sent.value != b"m"]
 
-    @rule(count=st.integers(1, 5), is_sure=st.booleans())
-    def accept(self, count: int, is_sure: bool) -> None:
+    @rule(count=st.integers(1, 5))
+    def accept(self, count: int) -> None:
         self.number += 1
-        made = batch(self.number, count, is_sure=is_sure)
+        made = batch(self.number, count)
         if self.kit.outlet.accept(made):
             self.accepted += made.values
         else:
             self.lost += count
 
     @rule()
-    def mark(self) -> None:
-        self.kit.outlet.accept(MARKER)
+    def beat(self) -> None:
+        self.kit.outlet.accept(HEARTBEAT)
 
     @rule(is_away=st.booleans())
     def kafka_goes_or_comes(self, is_away: bool) -> None:
@@ -220,11 +210,8 @@ def test_without_a_disk_memory_is_the_bound(tmp_path: Path) -> None:
 
 
 def test_what_kafka_refuses_is_told(kit: Kit) -> None:
-    kit.producer.is_away = True
-    kit.outlet.accept(MARKER)
-    receipt = kit.producer._open[0]
-    assert receipt is not None
-    receipt.error = cast("Any", object())
+    kit.outlet.accept(HEARTBEAT)
+    kit.producer.refuses = True
     with pytest.raises(SchemaMismatch):
         kit.outlet.tick()
 
@@ -244,4 +231,14 @@ def test_memory_is_freed_without_heartbeats(kit: Kit) -> None:
     for number in range(300):
         kit.outlet.accept(batch(number, 100))
     kit.outlet.tick()
-    assert kit.outlet.acknowledged >= 200
+    assert kit.outlet.acknowledged == 300
+
+
+def test_of_what_is_acknowledged_only_whole_batches_count_and_in_their_order(kit: Kit) -> None:
+    kit.producer.is_away = True
+    for number in range(3):
+        assert kit.outlet.accept(batch(number, 2))
+    for acknowledged, batches in ((1, 0), (1, 1), (1, 1), (2, 2), (1, 3)):
+        kit.producer.acknowledge(acknowledged)
+        kit.outlet.tick()
+        assert kit.outlet.acknowledged == batches

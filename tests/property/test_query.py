@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 from fakes.memory_reader import MemoryReader, engine_over
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ticktrail.errors import UnboundedQuery
@@ -189,6 +189,12 @@ def test_pushdown_never_loses_a_row(
 
 
 @given(rows=_ROWS, symbol=st.sampled_from(_SYMBOLS), start_ns=_TIMES, end_ns=_TIMES)
+@example(  # one instant in two trading dates
+    rows=[("file", "A", 1_773_014_399_999_999_000, offset, 0.5, "XNAS") for offset in (1, 0)],
+    symbol="A",
+    start_ns=1_773_014_399_999_999_000,
+    end_ns=1_773_014_400_000_000_000,
+)
 @settings(max_examples=60)
 def test_reads_give_the_rows_in_order(
     reader: MemoryReader, engine: Engine, rows: list[Any], symbol: str, start_ns: int, end_ns: int

@@ -1,8 +1,9 @@
 """Kafka. The only room that imports a Kafka client."""
 
 from ticktrail.bus.admin import ensure_topics, partition_counts, uncommitted
+from ticktrail.bus.batches import Partition, PartitionBatch, Position
 from ticktrail.bus.client import MESSAGE_BYTES_MAX
-from ticktrail.bus.consumer import Consumer, Partition, PartitionBatch, Position
+from ticktrail.bus.consumer import Consumer
 from ticktrail.bus.follower import Follower
 from ticktrail.bus.lag import LagGauge
 from ticktrail.bus.live import LiveProducer, Receipt

@@ -9,8 +9,8 @@ from contextlib import closing
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec, TopicMetadata
 
+from ticktrail.bus.batches import Partition
 from ticktrail.bus.client import MESSAGE_BYTES_MAX, new_client, translated
-from ticktrail.bus.consumer import Partition
 from ticktrail.bus.positions import GroupPositions
 from ticktrail.bus.topics import Topics
 from ticktrail.clock import NS_PER_SECOND, SystemClock

@@ -8,13 +8,12 @@ longer has is an error, never a silent jump.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka import Consumer as _Consumer
 
+from ticktrail.bus.batches import Partition, PartitionBatch, Position, batch_of, headers_of
 from ticktrail.bus.client import WATCHED, is_away, new_client, translated
 from ticktrail.bus.standing import LOOK_EVERY_NS, Standing
 from ticktrail.clock import NS_PER_SECOND, SystemClock
@@ -22,7 +21,7 @@ from ticktrail.config import KafkaSettings
 from ticktrail.errors import Overloaded, RecordsLost, TicktrailError
 from ticktrail.telemetry import get_logger
 
-__all__ = ["Consumer", "Partition", "PartitionBatch", "Position"]
+__all__ = ["Consumer"]
 
 _log = get_logger("bus")
 
@@ -51,41 +50,6 @@ _PROTOCOLS: dict[str, dict[str, str]] = {
     "consumer": {"group.protocol": "consumer"},
     "classic": {"group.protocol": "classic", "partition.assignment.strategy": "cooperative-sticky"},
 }
-
-
-class Partition(NamedTuple):
-    """A partition of a topic."""
-
-    topic: str
-    number: int
-
-
-class Position(NamedTuple):
-    """Where a partition is to be read from next, and what its reader must know there."""
-
-    offset: int
-    state: str = ""
-
-
-class PartitionBatch(NamedTuple):
-    """Consecutive values of one partition.
-
-    Parameters
-    ----------
-    offsets
-        Shape ``(n,)``, rising.
-    append_ts_ms
-        Shape ``(n,)``: the log's own time of each value, milliseconds since 1970.
-    headers
-        Of each value, where `poll` was asked for them; else empty.
-    """
-
-    partition: Partition
-    offsets: npt.NDArray[np.int64]
-    append_ts_ms: npt.NDArray[np.int64]
-    keys: list[bytes | None]
-    values: list[bytes]
-    headers: Sequence[Mapping[str, bytes]] = ()
 
 
 class Consumer:
@@ -191,10 +155,10 @@ class Consumer:
             elif trouble.code() not in _IDLE_ERRORS:
                 raise translated(trouble, self._address)
         self._see_to_standing(by_partition)
-        batches = [_batch(partition, group) for partition, group in by_partition.items()]
+        batches = [batch_of(partition, group) for partition, group in by_partition.items()]
         if not with_headers:
             return batches
-        return [batch._replace(headers=_headers(by_partition[batch.partition])) for batch in batches]
+        return [batch._replace(headers=headers_of(by_partition[batch.partition])) for batch in batches]
 
     def pause(self) -> None:
         """Take no more values until `resume`; `poll` goes on to keep the place in the group."""
@@ -386,18 +350,3 @@ class Consumer:
 
     def _lost(self, consumer: Any, partitions: list[TopicPartition]) -> None:
         self._revoked(consumer, partitions)
-
-
-def _batch(partition: Partition, messages: list[Message]) -> PartitionBatch:
-    count = len(messages)
-    return PartitionBatch(
-        partition,
-        np.fromiter((m.offset() for m in messages), dtype=np.int64, count=count),
-        np.fromiter((m.timestamp()[1] for m in messages), dtype=np.int64, count=count),
-        [m.key() for m in messages],
-        [m.value() or b"" for m in messages],
-    )
-
-
-def _headers(messages: list[Message]) -> list[Mapping[str, bytes]]:
-    return [{name: value or b"" for name, value in message.headers() or ()} for message in messages]

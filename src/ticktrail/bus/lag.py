@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ticktrail.bus.consumer import Partition
+from ticktrail.bus.batches import Partition
 from ticktrail.telemetry import Gauge
 
 __all__ = ["LagGauge"]

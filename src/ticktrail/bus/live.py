@@ -1,22 +1,23 @@
-"""Values into Kafka as they happen: never given up, acknowledged by markers.
+"""Values into Kafka as they happen: never given up, acknowledged by the batch.
 
 Guarantee: idempotent, acknowledged by all in-sync replicas, in order per partition, tried for ever: no
 time-out drops a value while Kafka is away. A value that Kafka refuses breaks the producer, rather than leave
-a hole in its partition (``enable.gapless.guarantee``); so once a value is acknowledged, all that were handed
-over before it to the same partition are. A callback for every value would cost half as much again as sending
-it, so only those have one that come with a `Receipt`: rare ones, and heartbeats, which go to every partition.
+a hole in its partition (``enable.gapless.guarantee``). So the values of a partition are acknowledged in the
+order in which they were sent, and a count of them says which.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import NamedTuple
 
-from confluent_kafka import KafkaError, KafkaException, Message
-from confluent_kafka import Producer as _Producer
+import numpy as np
+import numpy.typing as npt
+from confluent_kafka import KafkaError
 
 from ticktrail.bus.client import MESSAGE_BYTES_MAX, WATCHED, new_client, translated
+from ticktrail.bus.librdkafka import MESSAGE, NativeProducer
 from ticktrail.bus.partitioner import partition_of
 from ticktrail.config import KafkaSettings
 
@@ -31,31 +32,33 @@ _QUEUE_MESSAGES_MAX = 1_000_000
 _QUEUE_KIB_MAX = 512 * 1024
 _POLL_S = 0.05
 
+Counts = npt.NDArray[np.int64]
 
-class Receipt:
-    """Counts what is handed over and not acknowledged of the values it came with.
 
-    Attributes
-    ----------
-    open
-        How many these are.
-    error
-        Why one of them will never be acknowledged.
-    """
+class Receipt(NamedTuple):
+    """How many values had been sent to each partition of a topic; shape ``(partitions,)``."""
 
-    __slots__ = ("error", "open")
+    topic: str
+    sent: Counts
 
-    def __init__(self) -> None:
-        self.open = 0
-        self.error: KafkaError | None = None
 
-    def delivered(self, error: KafkaError | None, message: Message) -> None:
-        """Note the end of one value; called by librdkafka inside `LiveProducer.poll`."""
-        del message
-        if error is None:
-            self.open -= 1
-        else:
-            self.error = self.error or error
+class _Tally:
+    """How many values of a topic were sent and are acknowledged, by partition."""
+
+    __slots__ = ("acknowledged", "sent")
+
+    def __init__(self, partitions: int) -> None:
+        self.sent = np.zeros(partitions, dtype=np.int64)
+        self.acknowledged = np.zeros(partitions, dtype=np.int64)
+
+    def send(self, counts: Counts) -> None:
+        """Count values that are sent; `counts` of shape ``(partitions,)`` or any other length."""
+        more = len(counts) - len(self.sent)
+        if more > 0:  # from the spool of an installation with more partitions
+            self.sent, self.acknowledged = (
+                np.pad(each, (0, more)) for each in (self.sent, self.acknowledged)
+            )
+        self.sent[: len(counts)] += counts
 
 
 class _Places(dict[bytes | None, int]):
@@ -82,8 +85,11 @@ class LiveProducer:
     def __init__(self, settings: KafkaSettings) -> None:
         self._address = settings.bootstrap_servers
         self._places = _Places(settings.partitions)
+        self._turn = 0
+        self._tallies: dict[str, _Tally] = {}
+        self._error: KafkaError | None = None
         self._producer = new_client(
-            _Producer,
+            NativeProducer,
             settings,
             {
                 **WATCHED,
@@ -93,7 +99,6 @@ class LiveProducer:
                 "acks": "all",
                 "compression.type": "lz4",
                 "linger.ms": settings.linger_ms,
-                "partitioner": "murmur2_random",
                 "queue.buffering.max.messages": _QUEUE_MESSAGES_MAX,
                 "queue.buffering.max.kbytes": _QUEUE_KIB_MAX,
                 "delivery.timeout.ms": 0,  # for ever
@@ -106,61 +111,103 @@ class LiveProducer:
         topic: str,
         keys: Sequence[bytes | None],
         values: Sequence[bytes],
-        receipt: Receipt | None = None,
-    ) -> None:
-        """Hand over values with their keys; returns at once.
+        partitions: Sequence[int] = (),
+        headers: Mapping[str, bytes] | None = None,
+    ) -> Receipt:
+        """Hand over values; returns at once.
 
-        One call for all of a partition spares librdkafka most of its work on each.
+        Parameters
+        ----------
+        keys
+            One for each value.
+        partitions
+            Likewise; empty: as the keys have it, and those without take turns.
+        headers
+            Of every value. They cost a call for each.
 
         Raises
         ------
         TicktrailError
-            Kafka refused an earlier value for good, or these. Nothing can be sent any more.
+            Kafka refuses them, or refused an earlier value for good. Nothing can be sent any more.
         """
-        groups: list[list[dict[str, Any]]] = [[] for _ in range(self._places.count)]
-        for key, value in zip(keys, values, strict=True):
-            groups[self._places[key]].append({"key": key, "value": value})
-        callback = {} if receipt is None else {"on_delivery": receipt.delivered}
-        if receipt is not None:
-            receipt.open += len(values)
-        for number, group in enumerate(groups):
-            if not group:
-                continue
-            try:
-                self._producer.produce_batch(topic, group, number, **callback)
-            except KafkaException as error:
-                raise translated(error, self._address) from error
-            for refused in (each["_error"] for each in group if "_error" in each):
-                raise translated(refused, self._address)
+        tally = self._tally(topic)
+        places = np.array(partitions) if partitions else self._places_of(keys)
+        tally.send(np.bincount(places))
+        if headers:
+            for place, key, value in zip(places.tolist(), keys, values, strict=True):
+                self._note(self._producer.produce_one(topic, place, key, value, headers))
+        else:
+            self._send_batch(topic, places, keys, values)
+        self.check()
+        return Receipt(topic, tally.sent.copy())
 
-    def send_to_partition(
-        self,
-        topic: str,
-        partition: int,
-        value: bytes,
-        headers: Mapping[str, bytes],
-        key: bytes | None,
-        receipt: Receipt,
-    ) -> None:
-        """Hand over one value to a given partition (-1: as the key has it); raises as `send`."""
-        receipt.open += 1
-        try:
-            self._producer.produce(
-                topic, value, key, partition, headers=dict(headers) or None, on_delivery=receipt.delivered
-            )
-        except KafkaException as error:
-            raise translated(error, self._address) from error
+    def has(self, receipt: Receipt) -> bool:
+        """Tell whether all that had been sent to that topic by then is acknowledged."""
+        acknowledged = self._tally(receipt.topic).acknowledged[: len(receipt.sent)]
+        return bool((acknowledged >= receipt.sent).all())
 
     def poll(self, *, wait: bool = False) -> None:
-        """Take acknowledgements; wait a moment for the first one if told to."""
-        self._producer.poll(_POLL_S if wait else 0)
+        """Take acknowledgements; wait a moment for the first one if told to.
 
-    def check(self, receipt: Receipt) -> None:
-        """Raise if a value of this receipt will never be acknowledged."""
-        if receipt.error is not None:
-            raise translated(receipt.error, self._address)
+        Raises
+        ------
+        TicktrailError
+            Kafka refused a value for good.
+        """
+        for delivered in self._producer.poll(_POLL_S if wait else 0):
+            self._note(delivered.error)
+            if delivered.error is None:
+                self._tally(delivered.topic).acknowledged[delivered.partition] += delivered.values
+        self.check()
+
+    def check(self) -> None:
+        """Raise if Kafka refused a value for good."""
+        if self._error is not None:
+            raise translated(self._error, self._address)
 
     def close(self) -> None:
         """Forget what is not acknowledged."""
-        self._producer.purge()
-        self._producer.poll(0)
+        self._producer.close()
+
+    def _send_batch(
+        self, topic: str, places: Counts, keys: Sequence[bytes | None], values: Sequence[bytes]
+    ) -> None:
+        messages = np.zeros(len(values), dtype=MESSAGE)
+        # What the addresses point at lives until the end of this function.
+        data, messages["payload"], messages["len"] = _joined(values)
+        texts, messages["key"], messages["key_len"] = _joined([key or b"" for key in keys])
+        messages["key"][[key is None for key in keys]] = 0
+        # Stable: the values of a partition keep their order. One call for each spares librdkafka much.
+        opaque = messages.view(f"V{MESSAGE.itemsize}")  # NumPy copies it as a whole
+        messages = opaque.take(np.argsort(places, kind="stable")).view(MESSAGE)
+        start = 0
+        for place, count in enumerate(np.bincount(places).tolist()):
+            if count:
+                self._note(self._producer.produce(topic, place, messages[start : start + count]))
+                start += count
+        del data, texts
+
+    def _places_of(self, keys: Sequence[bytes | None]) -> Counts:
+        place_of = self._places.__getitem__
+        if None in keys:
+            return np.array([self._next_place() if key is None else place_of(key) for key in keys])
+        return np.fromiter(map(place_of, keys), dtype=np.int64, count=len(keys))
+
+    def _next_place(self) -> int:
+        self._turn = (self._turn + 1) % self._places.count
+        return self._turn
+
+    def _tally(self, topic: str) -> _Tally:
+        if topic not in self._tallies:
+            self._tallies[topic] = _Tally(self._places.count)
+        return self._tallies[topic]
+
+    def _note(self, error: KafkaError | None) -> None:
+        self._error = self._error or error
+
+
+def _joined(texts: Sequence[bytes]) -> tuple[bytes, Counts, Counts]:
+    """Put texts behind one another; give that, and the address and length of each in it, shapes ``(n,)``."""
+    data = b"".join((*texts, b"\0"))
+    lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+    return data, np.frombuffer(data, dtype=np.uint8).ctypes.data + np.cumsum(lengths) - lengths, lengths

@@ -16,8 +16,8 @@ from confluent_kafka import OFFSET_END, KafkaError, KafkaException, TopicPartiti
 from confluent_kafka import Consumer as _Consumer
 
 from ticktrail.bus.admin import partition_counts
+from ticktrail.bus.batches import Partition
 from ticktrail.bus.client import WATCHED, is_away, new_client, translated
-from ticktrail.bus.consumer import Partition
 from ticktrail.bus.standing import LOOK_EVERY_NS, Standing
 from ticktrail.clock import NS_PER_MS, SystemClock
 from ticktrail.config import KafkaSettings

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from ticktrail.bus.batches import Partition, Position
 from ticktrail.bus.client import new_client, translated
-from ticktrail.bus.consumer import Partition, Position
 from ticktrail.config import KafkaSettings
 
 __all__ = ["GroupPositions"]

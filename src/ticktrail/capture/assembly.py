@@ -10,7 +10,7 @@ from ticktrail.bus import Follower, LiveProducer, Producer, Topics
 from ticktrail.capture.coverage import Coverage, scope_of
 from ticktrail.capture.outlet import Outlet
 from ticktrail.capture.runner import Capture, on_a_thread
-from ticktrail.capture.sender import Direct, Sender, marker_of
+from ticktrail.capture.sender import Direct, Sender
 from ticktrail.capture.silence import SilenceWatch
 from ticktrail.capture.spool import Spool
 from ticktrail.capture.spool_place import SpoolPlace
@@ -137,9 +137,7 @@ class Assembly:
             LiveProducer(kafka),
             spool,
             feed=self._feed.name,
-            marker=marker_of(self._topics, self._feed.name, kafka.partitions, 0),
-            # Markers, whose acknowledgements count for the others, come with the heartbeats.
-            stall_ms=settings.spool_after_ms + settings.heartbeat_ms,
+            stall_ms=settings.spool_after_ms,
             clock=self._clock,
         )
 

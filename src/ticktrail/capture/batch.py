@@ -29,10 +29,6 @@ class Batch(msgspec.Struct, frozen=True, array_like=True, gc=False):
         Of every value.
     records
         How many records are lost if the batch is.
-    is_sure
-        Whether each value is acknowledged by itself. Others are with the next marker.
-    is_marker
-        Whether it has a value for every partition of every topic of values that are not sure.
     """
 
     ts_ns: int
@@ -42,8 +38,6 @@ class Batch(msgspec.Struct, frozen=True, array_like=True, gc=False):
     partitions: list[int] = []
     headers: dict[str, bytes] = {}
     records: int = 0
-    is_sure: bool = False
-    is_marker: bool = False
 
     @property
     def count(self) -> int:
@@ -53,19 +47,19 @@ class Batch(msgspec.Struct, frozen=True, array_like=True, gc=False):
     @property
     def size_bytes(self) -> int:
         """How much memory its texts take."""
-        return sum(map(len, self.values)) + sum(len(key) for key in self.keys if key is not None)
+        return sum(map(len, self.values)) + sum(map(len, filter(None, self.keys)))
 
 
 class Flight:
     """A batch that was handed over and is not known to be acknowledged."""
 
-    __slots__ = ("batch", "count", "is_own", "number", "receipt", "segment", "size_bytes")
+    __slots__ = ("batch", "count", "is_own", "receipts", "segment", "size_bytes")
 
-    def __init__(self, batch: Batch, number: int, segment: Segment | None, *, is_own: bool) -> None:
-        self.number = number
+    def __init__(self, batch: Batch, segment: Segment | None, *, is_own: bool) -> None:
         self.count = batch.count
         self.size_bytes = batch.size_bytes
-        self.receipt = Receipt() if batch.is_sure else None
+        # Of each topic; None until it is handed over whole.
+        self.receipts: list[Receipt] | None = None
         self.segment = segment
         self.is_own = is_own
         # What is spooled need not be kept.

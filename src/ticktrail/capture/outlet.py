@@ -40,9 +40,6 @@ _log = get_logger("capture")
 # holds a copy of each, so this bounds memory twice.
 _FLIGHT_MESSAGES_MAX = 120_000
 _FLIGHT_BYTES_MAX = 32 * 1024 * 1024
-# Values that are not sure are known to be acknowledged once a marker behind them is. Markers come with time;
-# after so many without one the outlet adds its own.
-_UNMARKED_MAX = 20_000
 _ROOM_WAIT_S = 0.25
 _OVERFLOW_WAIT_S = 2.0
 # How long a stop waits for a Kafka that is away: the next capture sends the rest.
@@ -62,8 +59,6 @@ class Outlet:
         Into Kafka.
     spool
         None: the disk allows none, and it counts as full.
-    marker
-        A marker that says nothing, to be sent where none comes by itself.
     stall_ms
         Kafka counts as away when nothing was acknowledged for so long.
     clock
@@ -83,21 +78,16 @@ class Outlet:
         spool: Spool | None,
         *,
         feed: str,
-        marker: Batch,
         stall_ms: float,
         clock: Clock,
     ) -> None:
         self._producer = producer
-        self._marker = marker
         self._spool = spool
         self._feed = feed
         self._stall_ns = int(stall_ms * 1e6)
         self._clock = clock
         self._flights: deque[Flight] = deque()
-        self._markers: deque[Flight] = deque()
-        self._number = 0
-        self._marked = 0
-        self._messages = self._bytes = self._unmarked = 0
+        self._messages = self._bytes = 0
         self._progress_ns = clock.monotonic_ns()
         self._is_held = self._is_away = False
         # What is in the spool goes first.
@@ -139,7 +129,6 @@ class Outlet:
         self._settle()
         if self._is_stalled() and not self._is_away:
             self._is_away = True
-            self._mark()  # or nobody would learn that Kafka is back
             if self._is_direct:
                 self._begin_spooling()
         self._drain()
@@ -155,7 +144,6 @@ class Outlet:
         if self._is_away:
             timeout_s = min(timeout_s, _AWAY_WAIT_S)
         deadline_ns = self._clock.monotonic_ns() + int(timeout_s * NS_PER_SECOND)
-        self._mark()
         while (self._flights or not self._is_direct) and self._clock.monotonic_ns() < deadline_ns:
             if self._is_held or (self._is_stalled() and not self._is_away):
                 return
@@ -200,14 +188,7 @@ class Outlet:
             self._producer.poll(wait=True)
             self._settle()
         self._hand_over(batch, None)
-        if self._unmarked > _UNMARKED_MAX:
-            self._mark()
         return True
-
-    def _mark(self) -> None:
-        """See to it that everything in flight will be known to be acknowledged."""
-        if self._unmarked:
-            self._hand_over(self._marker, None, is_own=False)
 
     def _has_room(self, batch: Batch | None = None) -> bool:
         if not self._flights:
@@ -221,49 +202,19 @@ class Outlet:
     def _hand_over(self, batch: Batch, segment: Segment | None, *, is_own: bool = True) -> None:
         if not self._flights:
             self._progress_ns = self._clock.monotonic_ns()
-        self._number += 1
-        flight = Flight(batch, self._number, segment, is_own=is_own)
+        flight = Flight(batch, segment, is_own=is_own)
         self._flights.append(flight)
         self._messages += flight.count
         self._bytes += flight.size_bytes
-        if batch.is_marker:
-            if not self._markers:  # until now nothing could be known to be acknowledged
-                self._progress_ns = self._clock.monotonic_ns()
-            self._markers.append(flight)
-            self._unmarked = 0
-        elif flight.receipt is None:
-            self._unmarked += max(flight.count, 1)
-        for topic in batch.topics:
-            if batch.partitions or batch.headers:
-                assert flight.receipt is not None
-                places = batch.partitions or [-1] * len(batch.values)
-                for partition, key, value in zip(places, batch.keys, batch.values, strict=True):
-                    self._producer.send_to_partition(
-                        topic, partition, value, batch.headers, key, flight.receipt
-                    )
-            else:
-                self._producer.send(topic, batch.keys, batch.values, flight.receipt)
+        flight.receipts = [
+            self._producer.send(topic, batch.keys, batch.values, batch.partitions, batch.headers)
+            for topic in batch.topics
+        ]
 
     def _settle(self) -> None:
         """Let go of what is acknowledged, in order."""
-        while self._markers:
-            receipt = self._markers[0].receipt
-            assert receipt is not None
-            self._producer.check(receipt)
-            if receipt.open:
-                break
-            self._marked = self._markers.popleft().number
-        flights = self._flights
-        while flights:
-            first = flights[0]
-            if first.receipt is None:
-                if first.number > self._marked:
-                    break
-            else:
-                self._producer.check(first.receipt)
-                if first.receipt.open:
-                    break
-            flights.popleft()
+        while self._flights and self._is_acknowledged(self._flights[0]):
+            first = self._flights.popleft()
             self._is_away = False
             self._progress_ns = self._clock.monotonic_ns()
             self._messages -= first.count
@@ -271,6 +222,9 @@ class Outlet:
             self.acknowledged += first.is_own
             if first.segment is not None and self._spool is not None:
                 self._spool.done(first.segment)
+
+    def _is_acknowledged(self, flight: Flight) -> bool:
+        return flight.receipts is not None and all(map(self._producer.has, flight.receipts))
 
     def _is_stalled(self) -> bool:
         if not self._flights:
@@ -283,7 +237,6 @@ class Outlet:
         if self._spool is None:
             return
         self._is_direct = False
-        self._mark()  # those that come now go to the disk
         _log.warning("spool.begun", feed=self._feed, messages=self._messages)
         try:
             for flight in self._flights:
@@ -322,7 +275,6 @@ class Outlet:
             frame = spool.read()
             self._take_losses(spool)
             if frame is None:
-                self._mark()
                 self._is_direct = True
                 spool.end_segment()
                 _log.info("spool.drained", feed=self._feed)
@@ -339,10 +291,6 @@ class Outlet:
                 batch = _NOTHING
             metrics.DRAINED.inc(batch.count, feed=self._feed)
             self._hand_over(batch, frame.segment, is_own=frame.segment.is_own)
-            if self._unmarked > _UNMARKED_MAX:
-                self._mark()
-        if not self._markers:
-            self._mark()
 
     def _take_losses(self, spool: Spool) -> None:
         """Pass on what the spool found out while reading."""

@@ -18,7 +18,7 @@ from ticktrail.codec import encode_columns, encode_record
 from ticktrail.feeds import Rejected
 from ticktrail.model import Array, Bar, Columns, Gap, Heartbeat
 
-__all__ = ["SCOPE_HEADER", "Direct", "Sender", "WayOut", "marker_of"]
+__all__ = ["SCOPE_HEADER", "Direct", "Sender", "WayOut"]
 
 # Beside the proofs of coverage: which subscription it is that is covered.
 SCOPE_HEADER = "scope"
@@ -112,8 +112,7 @@ class Sender:
         How many are lost: none, or all.
         """
         topic = self._topics.for_record(columns.record)
-        is_vendors = columns.record is Bar
-        if is_vendors:
+        if columns.record is Bar:
             # A vendor's own bars never mix with those that are built here, in no topic and no table.
             topic = self._topics.vendor_bars
             columns = columns.replace(feed=f"{self.feed}:vendor")
@@ -123,7 +122,6 @@ class Sender:
             keys=_keys(columns),
             values=encode_columns(columns),
             records=len(columns),
-            is_sure=is_vendors,  # heartbeats, which vouch for other records, do not go to this topic
         )
         if not self.way_out.accept(batch):
             return len(columns)
@@ -148,14 +146,22 @@ class Sender:
                 values=[item.payload],
                 headers=headers,
                 records=1,
-                is_sure=True,
             )
             lost += not self.way_out.accept(batch)
         return lost
 
     def send_heartbeat(self, ts_recv_ns: int, since_ns: int = 0) -> None:
         """Send a heartbeat to every partition of every topic that carries them."""
-        self.way_out.accept(marker_of(self._topics, self.feed, self._partitions, ts_recv_ns, since_ns))
+        value = encode_record(Heartbeat(feed=self.feed, ts_recv_ns=ts_recv_ns, since_ns=since_ns))
+        self.way_out.accept(
+            Batch(
+                ts_ns=ts_recv_ns,
+                topics=self._topics.timed,
+                keys=[None] * self._partitions,
+                values=[value] * self._partitions,
+                partitions=list(range(self._partitions)),
+            )
+        )
 
     def send_proof(self, ts_recv_ns: int, since_ns: int, scope: str) -> bool:
         """Write into the ledger that a span of time is covered; False where it was not taken."""
@@ -177,23 +183,8 @@ class Sender:
                 keys=[self.feed.encode()],
                 values=[value],
                 headers={SCOPE_HEADER: scope.encode()},
-                is_sure=True,
             )
         )
-
-
-def marker_of(topics: Topics, feed: str, partitions: int, ts_recv_ns: int, since_ns: int = 0) -> Batch:
-    """Make a heartbeat for every partition: a time that is told, and a marker for the outlet."""
-    value = encode_record(Heartbeat(feed=feed, ts_recv_ns=ts_recv_ns, since_ns=since_ns))
-    return Batch(
-        ts_ns=ts_recv_ns,
-        topics=topics.timed,
-        keys=[None] * partitions,
-        values=[value] * partitions,
-        partitions=list(range(partitions)),
-        is_sure=True,
-        is_marker=True,
-    )
 
 
 def _keys(columns: Columns[Any]) -> list[bytes | None]:

@@ -66,9 +66,10 @@ def read_rows(reader: Reader, table: Table, rows: Filter, names: list[str]) -> A
 
 def _joined(parts: list[_Part], order: list[str]) -> Any:
     joined = pa.concat_tables([part.rows for part in parts])
-    if all(earlier.last <= later.first for earlier, later in pairwise(parts)):
+    if all(earlier.last < later.first for earlier, later in pairwise(parts)):
         return joined
-    # On a day of 25 hours, the rows of one slot lie on both sides of its neighbours'.
+    # One instant may lie in two trading dates; and on a day of 25 hours, the rows of one slot lie on both
+    # sides of its neighbours.
     return joined.sort_by([(name, "ascending") for name in order])
 
 

@@ -14,7 +14,7 @@ from ticktrail.config import KafkaSettings
 from ticktrail.errors import ConfigError, Overloaded, SchemaMismatch, TicktrailError, Unreachable
 from ticktrail.telemetry import get_logger
 
-__all__ = ["MESSAGE_BYTES_MAX", "WATCHED", "is_away", "new_client", "translated"]
+__all__ = ["MESSAGE_BYTES_MAX", "WATCHED", "is_away", "is_news", "new_client", "translated"]
 
 Client = TypeVar("Client")
 
@@ -59,13 +59,14 @@ _NO_NEWS = {"FAIL", "ERROR", "GETPID"}
 _due_ns: dict[tuple[str, str], int] = {}
 
 
-def _is_news(record: logging.LogRecord) -> bool:
+def is_news(record: logging.LogRecord) -> bool:
+    """Tell whether a line of librdkafka's own log says something that is not said otherwise; a log filter."""
     return not (isinstance(record.args, tuple) and record.args and record.args[0] in _NO_NEWS)
 
 
 # Where nobody has set up logging, Python would print librdkafka's own lines beside our errors.
 logging.getLogger("librdkafka").addHandler(logging.NullHandler())
-logging.getLogger("librdkafka").addFilter(_is_news)
+logging.getLogger("librdkafka").addFilter(is_news)
 
 
 def new_client(

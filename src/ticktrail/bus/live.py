@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from confluent_kafka import KafkaError
 
-from ticktrail.bus.client import MESSAGE_BYTES_MAX, WATCHED, new_client, translated
+from ticktrail.bus.client import MESSAGE_BYTES_MAX, WATCHED, is_news, new_client, translated
 from ticktrail.bus.librdkafka import MESSAGE, NativeProducer
 from ticktrail.bus.partitioner import partition_of
 from ticktrail.config import KafkaSettings
@@ -25,7 +25,7 @@ __all__ = ["LiveProducer", "Receipt"]
 
 # The client warns at every start that `enable.gapless.guarantee` counts as experimental; we mean it.
 _logger = logging.getLogger("librdkafka.live")
-_logger.addFilter(lambda record: "CONFWARN" not in record.getMessage())
+_logger.addFilter(lambda record: is_news(record) and "CONFWARN" not in record.getMessage())
 
 # Wider than what the outlet allows in flight, which is the real bound: these are never reached.
 _QUEUE_MESSAGES_MAX = 1_000_000

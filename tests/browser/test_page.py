@@ -338,8 +338,8 @@ def test_the_market_view_is_what_sql_says(stopped: Scene, opening: Any) -> None:
     }
 
     def breadth() -> dict[str, float | None]:
-        names, values = (figures.locator(tag).all_text_contents() for tag in ("dt", "dd"))
-        shown = dict(zip(names, values, strict=True))
+        # Names and values of one instant: the page may draw anew between two questions.
+        shown = dict(figures.evaluate_all("all => all.map(one => [...one.children].map(e => e.textContent))"))
         return {name: read.number(shown[name]) for name in expected}
 
     until(lambda: breadth() == expected, "breadth is what SQL says")

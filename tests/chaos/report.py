@@ -51,9 +51,11 @@ class Report:
     rate: float
     rows: list[str] = field(default_factory=list)
 
-    def add(self, name: str, seed: int, seconds: float, faults: int, verdict: Verdict) -> None:
-        """Add one scenario."""
-        result = "; ".join(verdict.problems) or "nothing lost, nothing doubled"
+    def add(
+        self, name: str, seed: int, seconds: float, faults: int, verdict: Verdict, result: str = ""
+    ) -> None:
+        """Add one scenario; `result` where something else is right than that nothing is missing."""
+        result = result or "; ".join(verdict.problems) or "nothing lost, nothing doubled"
         self.rows.append(
             f"| {name} | {seed} | {faults} | {seconds:.0f} s | {verdict.sent:,} | {verdict.stored:,} "
             f"| {verdict.excused:,} | {verdict.bars:,} | {result} |"

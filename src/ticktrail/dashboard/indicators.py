@@ -1,8 +1,8 @@
-"""Technical indicators over the closes of bars, by pandas.
+"""Technical indicators over the closes of bars, by TA-Lib.
 
-Exponential averages begin with the first value and go on recursively (pandas' ``adjust=False``), as chart
-programs show them and as the textbooks' spreadsheets have them; libraries that begin with a simple average of
-the first values (TA-Lib) differ from those by points while they warm up. Decision 0015 has the comparison.
+TA-Lib begins exponential averages with a simple mean of the first values; textbooks' spreadsheets and chart
+programs begin with the first value. Both agree once a price that stood still is put before the first bar, and
+so it is done here: decision 0015 has the comparison.
 
 ===================== ============================= ==========================================================
 ``vwap()``            vwap                          sum of price × size over sum of size, anew each day
@@ -18,10 +18,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import talib
 
 from ticktrail.errors import UsageError
 
@@ -33,6 +34,7 @@ _AT_ONCE_MAX = 12
 
 Floats = npt.NDArray[np.float64]
 Outputs = dict[str, Floats]
+Lines = tuple[Floats, ...]
 
 
 class Indicator(NamedTuple):
@@ -74,7 +76,7 @@ CATALOGUE = {
 
 
 def _pattern() -> str:
-    number = "(1000|[1-9][0-9]{0,2})"
+    number = "(1000|[1-9][0-9]{1,2}|[2-9])"
 
     def one(name: str, count: int) -> str:
         numbers = ""
@@ -128,56 +130,54 @@ def computed(spec: Spec, close: Floats, volume: Floats, vwap: Floats, days: npt.
     """
     if spec.name == "vwap":
         return {"vwap": _vwap(volume, vwap, days)}
-    import pandas as pd  # noqa: PLC0415 (half a second, and only for this)
-
-    return _FORMULAS[spec.name](pd.Series(close).ffill(), *spec.numbers)
-
-
-def _sma(close: Any, period: float) -> Outputs:
-    return {"sma": close.rolling(int(period)).mean().to_numpy()}
-
-
-def _ema(close: Any, period: float) -> Outputs:
-    return {"ema": _smooth(close, period, int(period)).to_numpy()}
-
-
-def _bbands(close: Any, period: float, deviations: float) -> Outputs:
-    window = close.rolling(int(period))
-    middle, distance = window.mean(), deviations * window.std(ddof=0)
-    return {
-        "lower": (middle - distance).to_numpy(),
-        "middle": middle.to_numpy(),
-        "upper": (middle + distance).to_numpy(),
-    }
+    formula, before = _FORMULAS[spec.name]
+    outputs = CATALOGUE[spec.name].outputs
+    has_price = np.flatnonzero(~np.isnan(close))
+    found = {name: np.full(len(close), np.nan) for name in outputs}
+    if has_price.size:
+        first = has_price[0]
+        # A bar without a price of its own, of odd lots only, has the one before.
+        last_priced = np.maximum.accumulate(np.where(np.isnan(close), 0, np.arange(len(close))))
+        flat = before(*(int(number) for number in spec.numbers))
+        padded = np.concatenate([np.full(flat, close[first]), close[last_priced][first:]])
+        for name, line in zip(outputs, formula(padded, *spec.numbers), strict=True):
+            found[name][first:] = line[flat:]
+            found[name][first : first + flat] = np.nan
+    return found
 
 
-def _rsi(close: Any, period: float) -> Outputs:
-    change = close.diff().fillna(0.0)
-    settings = {"alpha": 1 / period, "adjust": False, "min_periods": int(period) + 1}
-    gain = change.clip(lower=0).ewm(**settings).mean()
-    loss = (-change).clip(lower=0).ewm(**settings).mean()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        strength = gain.to_numpy() / loss.to_numpy()
-        return {"rsi": 100 - 100 / (1 + strength)}
+def _sma(close: Floats, period: float) -> Lines:
+    return (talib.SMA(close, int(period)),)
 
 
-def _macd(close: Any, fast: float, slow: float, signal: float) -> Outputs:
-    line = _smooth(close, fast, 1) - _smooth(close, slow, int(slow))
-    smooth = line.ewm(span=signal, adjust=False, min_periods=int(signal)).mean()
-    return {"macd": line.to_numpy(), "signal": smooth.to_numpy(), "histogram": (line - smooth).to_numpy()}
+def _ema(close: Floats, period: float) -> Lines:
+    return (talib.EMA(close, int(period)),)
 
 
-_FORMULAS: dict[str, Callable[..., Outputs]] = {
-    "sma": _sma,
-    "ema": _ema,
-    "bbands": _bbands,
-    "rsi": _rsi,
-    "macd": _macd,
+def _bbands(close: Floats, period: float, deviations: float) -> Lines:
+    upper, middle, lower = talib.BBANDS(close, int(period), deviations, deviations)
+    return lower, middle, upper
+
+
+def _rsi(close: Floats, period: float) -> Lines:
+    has_moved = np.maximum.accumulate(close != close[0])
+    # Of a price that never moved TA-Lib says 0, which would mean that it only fell.
+    return (np.where(has_moved, talib.RSI(close, int(period)), np.nan),)
+
+
+def _macd(close: Floats, fast: float, slow: float, signal: float) -> Lines:
+    line, smooth, histogram = talib.MACD(close, int(fast), int(slow), int(signal))
+    return line, smooth, histogram
+
+
+# Each with the count of bars that it needs before the first: so many are put there, with the first price.
+_FORMULAS: dict[str, tuple[Callable[..., Lines], Callable[..., int]]] = {
+    "sma": (_sma, lambda period: 0),
+    "ema": (_ema, lambda period: period - 1),
+    "bbands": (_bbands, lambda period, deviations: 0),
+    "rsi": (_rsi, lambda period: period),
+    "macd": (_macd, lambda fast, slow, signal: max(fast, slow) + signal - 2),
 }
-
-
-def _smooth(close: Any, period: float, from_bar: int) -> Any:
-    return close.ewm(span=period, adjust=False, min_periods=from_bar).mean()
 
 
 def _vwap(volume: Floats, vwap: Floats, days: npt.NDArray[np.int64]) -> Floats:
@@ -205,8 +205,10 @@ def _spec(text: str) -> Spec:
     except ValueError:
         raise _wrong(repr(text), "its numbers cannot be read") from None
     for name, number in zip(defaults, numbers, strict=True):
-        if not 0 < number <= _PERIOD_MAX or (name != "deviations" and number != int(number)):
-            raise _wrong(repr(text), f"{name} is a whole number from 1 to {_PERIOD_MAX}")
+        if name == "deviations" and not 0 < number <= _PERIOD_MAX:
+            raise _wrong(repr(text), f"deviations is a number above 0, {_PERIOD_MAX} at most")
+        if name != "deviations" and not (2 <= number <= _PERIOD_MAX and number == int(number)):
+            raise _wrong(repr(text), f"{name} is a whole number from 2 to {_PERIOD_MAX}")
     return Spec(text, match[1], numbers)
 
 

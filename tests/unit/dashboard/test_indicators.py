@@ -53,9 +53,36 @@ def test_macd_step_by_step() -> None:
     close = closes()
     line = np.subtract(smoothed(close.tolist(), 2 / 13), smoothed(close.tolist(), 2 / 27))
     found = of("macd", close)
-    np.testing.assert_allclose(found["macd"][25:], line[25:])
-    np.testing.assert_allclose(found["histogram"], found["macd"] - found["signal"])
-    assert np.isnan(found["macd"][:25]).all()
+    signal = smoothed(line.tolist(), 2 / 10)
+    np.testing.assert_allclose(found["macd"][33:], line[33:], atol=1e-12)
+    np.testing.assert_allclose(found["signal"][33:], signal[33:], atol=1e-12)
+    np.testing.assert_allclose(found["histogram"], found["macd"] - found["signal"], atol=1e-12)
+    assert all(np.isnan(values[:33]).all() for values in found.values())
+
+
+def test_ema_step_by_step() -> None:
+    close = closes()
+    found = of("ema(20)", close)["ema"]
+    assert np.isnan(found[:19]).all()
+    np.testing.assert_allclose(found[19:], smoothed(close.tolist(), 2 / 21)[19:])
+
+
+@pytest.mark.parametrize("text", ["sma(5)", "ema(5)", "bbands(5,2)", "rsi(5)", "macd(3,5,2)"])
+@pytest.mark.parametrize("count", [0, 1, 3, 40])
+def test_bars_without_a_price_have_the_one_before(text: str, count: int) -> None:
+    close = closes(count)
+    close[: count // 4] = np.nan
+    close[count // 2 :: 7] = np.nan
+    filled = close.copy()
+    for i in range(1, count):
+        if np.isnan(filled[i]):
+            filled[i] = filled[i - 1]
+    began = count // 4
+    expected = of(text, filled[began:])
+    for name, values in of(text, close).items():
+        assert len(values) == count
+        assert np.isnan(values[:began]).all()
+        np.testing.assert_array_equal(values[began:], expected[name])
 
 
 def test_rsi_step_by_step() -> None:
@@ -71,6 +98,10 @@ def test_rsi_of_a_market_that_only_rises_is_100() -> None:
     assert of("rsi(14)", np.arange(1.0, 50.0))["rsi"][-1] == 100.0
 
 
+def test_a_price_that_never_moved_has_no_rsi() -> None:
+    assert np.isnan(of("rsi(14)", np.full(50, 7.0))["rsi"]).all()
+
+
 def test_vwap_begins_anew_each_day() -> None:
     (spec,) = parsed("vwap")
     days = np.array([1, 1, 1, 2, 2])
@@ -82,7 +113,18 @@ def test_vwap_begins_anew_each_day() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["sma(0)", "sma(1.5)", "sma(1,2)", "fly(3)", "sma(x)", "sma(20", "sma(100000)", ",".join(["vwap"] * 13)],
+    [
+        "sma(0)",
+        "sma(1)",
+        "sma(1.5)",
+        "bbands(20,0)",
+        "sma(1,2)",
+        "fly(3)",
+        "sma(x)",
+        "sma(20",
+        "sma(100000)",
+        ",".join(["vwap"] * 13),
+    ],
 )
 def test_what_cannot_be_computed(text: str) -> None:
     with pytest.raises(UsageError):
@@ -112,7 +154,7 @@ def column(path: Path, field: str) -> Floats:
         ("cs-bbands", "bbands(20,2)", "upper", "HighBand", 0),
         ("cs-bbands", "bbands(20,2)", "lower", "LowBand", 0),
         ("cs-rsi", "rsi(14)", "rsi", "RSI", 0),
-        ("cs-macd", "macd(12,26,9)", "macd", "MACD_line", 25),
+        ("cs-macd", "macd(12,26,9)", "macd", "MACD_line", 33),
         # The spreadsheet begins its signal with a number of its own, which is forgotten after 70 rows.
         ("cs-macd", "macd(12,26,9)", "signal", "MACD_signal", 100),
         ("cs-macd", "macd(12,26,9)", "histogram", "MACD_diff", 100),

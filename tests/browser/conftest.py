@@ -9,13 +9,12 @@ from typing import Any
 import pytest
 from fixtures_servers import Servers, new_settings, prepared
 from page_scene import DEADLINE_S, Scene, find_browser
-from playwright.sync_api import Browser, BrowserContext, Dialog, Error, Page, Request, sync_playwright
+from page_troubles import Troubles
+from playwright.sync_api import Browser, BrowserContext, Error, sync_playwright
 
 import ticktrail.dashboard
 
 PAGE = Path(ticktrail.dashboard.__file__).with_name("page") / "index.html"
-# Requests that the page itself has given up, because what they were for is no longer shown.
-GIVEN_UP = "net::ERR_ABORTED"
 
 
 @pytest.fixture(scope="module")
@@ -46,32 +45,6 @@ def scene(browser: Browser, servers: Servers, tmp_path_factory: pytest.TempPathF
         yield made
     finally:
         made.stop()
-
-
-class Troubles:
-    """What went wrong in a page, and where it asked."""
-
-    def __init__(self, page: Page) -> None:
-        self.found: list[str] = []
-        self.requested: list[str] = []
-        page.on("console", lambda message: self._note(message.type in {"error", "warning"}, message.text))
-        page.on("pageerror", lambda error: self._note(True, str(error)))
-        page.on("dialog", self._asked)
-        page.on("request", lambda request: self.requested.append(request.url))
-        page.on("websocket", lambda socket: self.requested.append(socket.url))
-        page.on("requestfailed", self._failed)
-        page.on("response", lambda answer: self._note(answer.status >= 400, f"{answer.status} {answer.url}"))
-
-    def _asked(self, dialog: Dialog) -> None:
-        self._note(True, f"dialog {dialog.message}")
-        dialog.dismiss()
-
-    def _failed(self, request: Request) -> None:
-        self._note(request.failure != GIVEN_UP, f"{request.url} {request.failure}")
-
-    def _note(self, is_wrong: bool, text: str) -> None:
-        if is_wrong:
-            self.found.append(text)
 
 
 class Opened(Troubles):

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { blankOpenings, holesOf } from "../src/bars/gaps";
-import { holeBands, sessionBands, timelineOf } from "../src/chart/timeline";
+import { closesAt, holeBands, sessionBands, timelineOf } from "../src/chart/timeline";
 import { bar, gap, MINUTE_NS, START_NS } from "./bars";
 
 function minutes(openings: number[]): number[] {
@@ -15,7 +15,7 @@ describe("holes of the record", () => {
   });
 
   it("leave quiet intervals without room", () => {
-    expect(timelineOf(bars, [], "1m")).toHaveLength(4);
+    expect(timelineOf(bars, [])).toHaveLength(4);
   });
 
   it("do not push the rest off the screen when they are long", () => {
@@ -30,7 +30,7 @@ describe("holes of the record", () => {
 
   it("are hatched over the places they cover", () => {
     const holes = [gap(1.5, 4.2, { state: "open" })];
-    const timeline = timelineOf(bars, holes, "1m");
+    const timeline = timelineOf(bars, blankOpenings(bars, holes, "1m"));
     expect(minutes(timeline)).toEqual([0, 1, 2, 3, 4, 5, 6]);
     expect(holeBands(holes, timeline)).toEqual([{ kind: "hole", isOpen: true, from: 1, to: 4 }]);
   });
@@ -40,9 +40,22 @@ describe("sessions", () => {
   it("are shaded in runs outside of regular hours", () => {
     const sessions = ["pre", "pre", "regular", "regular", "post"];
     const bars = sessions.map((session, minute) => bar(minute, { session }));
-    expect(sessionBands(bars, timelineOf(bars, [], "1m"))).toEqual([
+    expect(sessionBands(bars, timelineOf(bars, []))).toEqual([
       { kind: "session", from: 0, to: 1 },
       { kind: "session", from: 4, to: 4 },
     ]);
+  });
+});
+
+describe("a compared symbol", () => {
+  const its = [bar(1, { close: 1 }), bar(3, { close: 3 }), bar(4, { close: null }), bar(9, { close: 9 })];
+  const places = (minutes: number[]) => minutes.map((minute) => START_NS + minute * MINUTE_NS);
+
+  it("stands at its last close at each place of the chart's own axis", () => {
+    expect(closesAt(places([0, 1, 2, 5, 6]), its, new Set())).toEqual([null, 1, 1, 3, 3]);
+  });
+
+  it("is not drawn through a hole of the record", () => {
+    expect(closesAt(places([1, 2, 5]), its, new Set(places([2])))).toEqual([1, null, 3]);
   });
 });

@@ -16,7 +16,7 @@ from ticktrail.alerts.rules import Rule, Scope, check_rules, parse_rule, rules_o
 from ticktrail.clock import NS_PER_SECOND, Clock
 from ticktrail.config import AlertsSettings
 from ticktrail.errors import NotFound, UsageError
-from ticktrail.store import AlertStore, StoredAlert
+from ticktrail.store import EVERY_ALERT, AlertStore, StoredAlert, Wanted
 from ticktrail.telemetry import get_logger
 
 __all__ = ["RuleBook", "scopes_of"]
@@ -125,9 +125,11 @@ class RuleBook:
                 return msgspec.structs.replace(rule, muted_until_ns=until_ns)
         raise _unknown(name)
 
-    def alerts(self, limit: int = 200, before: str | None = None) -> list[StoredAlert]:
+    def alerts(
+        self, limit: int = 200, before: str | None = None, wanted: Wanted = EVERY_ALERT
+    ) -> list[StoredAlert]:
         """List the newest alerts, at most 1,000; with the id of one, those before it."""
-        return self._store.read(max(1, min(limit, _ALERTS_MAX)), before)
+        return self._store.read(max(1, min(limit, _ALERTS_MAX)), before, wanted)
 
     def acknowledge(self, id_: str) -> None:
         """Note that somebody has seen an alert.

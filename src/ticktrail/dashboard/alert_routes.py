@@ -15,6 +15,7 @@ from ticktrail.alerts.rules import Rule
 from ticktrail.dashboard.alert_tape import alert_row
 from ticktrail.dashboard.answers import AlertsAnswer, RulesAnswer, Tested
 from ticktrail.dashboard.service import Service
+from ticktrail.store import Wanted
 
 __all__ = ["ALERT_ROUTES"]
 
@@ -45,10 +46,15 @@ async def alerts(
     state: State,
     limit: Annotated[int, QueryParameter(name="limit", ge=1, le=_PAGE_MAX)] = 200,
     before: Annotated[str | None, QueryParameter(name="before", max_length=64)] = None,
+    feed: Annotated[str | None, QueryParameter(name="feed", max_length=64)] = None,
+    symbol: Annotated[str | None, QueryParameter(name="symbol", max_length=64)] = None,
+    start_ns: Annotated[int, QueryParameter(name="start_ns", ge=0, le=(1 << 63) - 1)] = 0,
+    end_ns: Annotated[int, QueryParameter(name="end_ns", ge=0, le=(1 << 63) - 1)] = (1 << 63) - 1,
 ) -> AlertsAnswer:
-    """Give the newest alerts; with the id of one, those before it."""
+    """Give the newest alerts; with the id of one, those before it. Those of a feed concern its symbols."""
     service: Service = state.service
-    found = await service.ask(lambda: service.desk.book().alerts(limit, before))
+    wanted = Wanted(feed, symbol, start_ns, end_ns)
+    found = await service.ask(lambda: service.desk.book().alerts(limit, before, wanted))
     return {"alerts": [alert_row(*each) for each in found]}
 
 
@@ -105,7 +111,7 @@ async def test_rule(state: State, data: JSONBody[Trial]) -> Tested:
     """Evaluate a rule over what is stored; at most 10,000 alerts."""
     service: Service = state.service
     span_ns = (data.start_ns, data.end_ns)
-    found: Found = await service.ask(lambda: service.desk.test(data.rule, span_ns))
+    found: Found = await service.ask(lambda: service.desk.test(data.rule, span_ns), is_long=True)
     return {
         "fired": [alert_row(alert, None) for alert in found.alerts],
         "records": found.records,

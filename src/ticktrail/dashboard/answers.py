@@ -269,6 +269,7 @@ class Pipeline(TypedDict):
     lags: list[PartitionLag]
     servers: list[ServerState]
     open_gaps: int | None
+    ledger: str | None
     dead_letters: int
     spool_bytes: int
     clients: int

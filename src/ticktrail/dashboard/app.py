@@ -168,7 +168,7 @@ class _Door:
         query = scope.get("query_string", b"").decode("latin-1")
         is_http = str(scope["type"]) == "http"
         if is_http and scope["path"] == "/" and "token" in parse_qs(query):
-            await _set_cookie(send, self._guard.cookie(query))
+            await _set_cookie(send, self._guard.cookie(headers, query))
             return
         await self._app(scope, receive, send)
 

@@ -25,8 +25,9 @@ __all__ = ["Channel", "ClientGone", "Wire"]
 EVERY_MS_MAX = 2_000
 # A client that has not taken a message after so long is let go.
 _SEND_TIMEOUT_S = 10.0
-# Sending that takes longer than its share of the pace, so often in a row, doubles the pace.
-_SLOW_SENDS = 5
+# Sending that takes longer than its share of the pace, so often in a row, doubles the time between messages;
+# sending that takes less than a quarter of it, so often in a row, halves it again.
+_SLOW_SENDS, _FAST_SENDS = 5, 100
 _TAPE_MAX = 200
 _ALERTS_MAX = 100
 _PIPELINE_EVERY_MS = 1_000
@@ -114,7 +115,7 @@ class Channel:
         self._codes: Index | None = None
         self._sent_turn = self._sent_serial = self._sent_alert = 0
         self._every_turns = 1
-        self._slow_sends = 0
+        self._slow_sends = self._fast_sends = 0
         self._pipeline_ns = 0
 
     async def run(self) -> None:
@@ -262,21 +263,24 @@ class Channel:
         return self._hub.board.code(feed, symbol)
 
     async def _mind_the_pace(self, took_ns: int) -> None:
-        """Slow down for a client that takes its messages slowly, and tell it."""
-        is_slow = took_ns > self._every_turns * TURN_MS * NS_PER_MS
-        self._slow_sends = self._slow_sends + 1 if is_slow else 0
-        slowest = turns_of(EVERY_MS_MAX)
+        """Slow down for a client that takes its messages slowly, speed up again when it can; tell it."""
+        assert self._wanted is not None
+        pace_ns = self._every_turns * TURN_MS * NS_PER_MS
+        self._slow_sends = self._slow_sends + 1 if took_ns > pace_ns else 0
+        self._fast_sends = self._fast_sends + 1 if 4 * took_ns < pace_ns else 0
+        fastest, slowest = turns_of(self._wanted.every_ms), turns_of(EVERY_MS_MAX)
         if self._slow_sends >= _SLOW_SENDS and self._every_turns < slowest:
-            self._slow_sends = 0
-            self._every_turns = min(2 * self._every_turns, slowest)
             CONFLATED.inc()
-            await self._send(
-                {
-                    "type": "conflated",
-                    "every_ms": self._every_turns * TURN_MS,
-                    "reason": f"a message took {took_ns // NS_PER_MS} ms to be read",
-                }
+            await self._tell_pace(
+                min(2 * self._every_turns, slowest), f"a message took {took_ns // NS_PER_MS} ms to be read"
             )
+        elif self._fast_sends >= _FAST_SENDS and self._every_turns > fastest:
+            await self._tell_pace(max(self._every_turns // 2, fastest), "messages are read in time again")
+
+    async def _tell_pace(self, every_turns: int, reason: str) -> None:
+        self._slow_sends = self._fast_sends = 0
+        self._every_turns = every_turns
+        await self._send({"type": "conflated", "every_ms": every_turns * TURN_MS, "reason": reason})
 
     async def _send(self, message: dict[str, Any]) -> None:
         kind = message.pop("type")

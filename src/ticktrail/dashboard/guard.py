@@ -22,9 +22,9 @@ from ticktrail.config import ServeSettings
 from ticktrail.dashboard.budget import Budget
 from ticktrail.errors import UsageError
 
-__all__ = ["COOKIE", "SCOPES", "Guard", "Refusal", "is_loopback"]
+__all__ = ["SCOPES", "Guard", "Refusal", "is_loopback"]
 
-COOKIE = "ticktrail_token"
+_COOKIE = "ticktrail_token"
 SCOPES = ("read", "sql", "alerts")
 # The page needs a dozen requests when it opens, and several may open at once.
 _BURST_S = 3.0
@@ -126,11 +126,11 @@ class Guard:
             budget = self._budgets[client] = Budget(self._per_s, self._per_s * _BURST_S, now_ns)
         return budget.is_spent(now_ns)
 
-    def cookie(self, query: str) -> str:
+    def cookie(self, headers: Mapping[str, str], query: str) -> str:
         """Give the cookie that stands for the token of an address from then on."""
         token = self._given({}, query) or ""
         # Tokens of the settings may hold what a cookie may not.
-        return f"{COOKIE}={quote(token, safe='')}; Path=/; HttpOnly; SameSite=Strict"
+        return f"{_cookie_name(headers)}={quote(token, safe='')}; Path=/; HttpOnly; SameSite=Strict"
 
     @staticmethod
     def _given(headers: Mapping[str, str], query: str) -> str | None:
@@ -141,7 +141,7 @@ class Guard:
         if asked:
             return asked[0]
         try:
-            morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+            morsel = SimpleCookie(headers.get("cookie", "")).get(_cookie_name(headers))
         except CookieError:
             return None
         return None if morsel is None else unquote(morsel.value)
@@ -155,6 +155,12 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _cookie_name(headers: Mapping[str, str]) -> str:
+    """Name the cookie after the port: browsers send a host's cookies to all of its ports."""
+    _, _, port = headers.get("host", "").rpartition("]")[2].rpartition(":")
+    return f"{_COOKIE}_{port}" if port.isascii() and port.isdigit() else _COOKIE
 
 
 def _name(host: str) -> str:

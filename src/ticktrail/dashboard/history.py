@@ -28,7 +28,7 @@ __all__ = [
     "day_so_far",
     "function_names",
     "gaps_since",
-    "open_gaps",
+    "ledger_state",
     "previous_closes",
     "session_spans",
     "ticks",
@@ -124,10 +124,14 @@ def function_names(engine: Engine) -> list[str]:
     return names
 
 
-def open_gaps(engine: Engine) -> int:
-    """Count the gaps that may still be filled."""
-    states = engine.sql("SELECT state FROM gaps").arrow()["state"]
-    return int(pc.sum(pc.equal(states, "open")).as_py() or 0)
+def ledger_state(engine: Engine) -> tuple[int, str]:
+    """Count the gaps that may still be filled, and sum up the ledger: another text for another ledger."""
+    found = engine.sql(
+        "SELECT count(*) FILTER (WHERE state = 'open') AS open,"
+        " coalesce(bit_xor(hash(feed, channel, from_ns, to_ns, cause, state)), 0)::VARCHAR AS ledger"
+        " FROM gaps"
+    ).arrow()
+    return int(found["open"][0].as_py()), str(found["ledger"][0].as_py())
 
 
 def day_so_far(engine: Engine, feed: str, day_ns: tuple[int, int]) -> dict[str, npt.NDArray[np.void]]:

@@ -50,6 +50,7 @@ class Hub:
             "lags": [],
             "servers": [],
             "open_gaps": None,
+            "ledger": None,
             "dead_letters": 0,
             "spool_bytes": 0,
             "clients": 0,

@@ -186,7 +186,7 @@ def _ticks_route(table: str) -> Any:
             raise UsageError(what="start_ns is not before end_ns", next_step="Give a time that has a length.")
         span_ns = start_ns, end_ns
         found = await service.ask(
-            lambda: history.ticks(service.engine(), table, (feed, symbol), span_ns, limit)
+            lambda: history.ticks(service.engine(), table, (feed, symbol), span_ns, limit), is_long=True
         )
         names = [name for name in found.column_names if name not in {"ts", "day"}]
         return await _written(found, as_format, lambda: {name: _plain(found[name]) for name in names})
@@ -199,12 +199,15 @@ def _ticks_route(table: str) -> Any:
 async def gaps(
     state: State,
     feed: Annotated[str | None, QueryParameter(name="feed", max_length=64)] = None,
+    symbol: Annotated[str | None, QueryParameter(name="symbol", max_length=64)] = None,
     days: Annotated[int, QueryParameter(name="days", ge=1, le=36_500)] = _GAP_DAYS,
+    start_ns: Start = None,
 ) -> GapsAnswer:
-    """Give the ledger's rows of the last days."""
+    """Give the ledger's rows of the last days, or since an instant; those of a feed concern its symbols."""
     service: Service = state.service
-    since_ns = service.clock.now_ns() - days * _DAY_NS
-    return {"gaps": await service.ask(lambda: history.gaps_since(service.engine(), feed, since_ns))}
+    since_ns = service.clock.now_ns() - days * _DAY_NS if start_ns is None else start_ns
+    found = await service.ask(lambda: history.gaps_since(service.engine(), feed, since_ns))
+    return {"gaps": [gap for gap in found if symbol is None or gap["channel"] in {"*", symbol}]}
 
 
 @get("/pipeline", summary="How the stages and servers fare")

@@ -34,7 +34,7 @@ T = TypeVar("T")
 _THREADS = 4
 _LOOK_S = 1.0
 _LOOK_AT_STORE_S = 5.0
-# Questions in SQL that run or wait; further ones wait outside.
+# Questions in SQL, ticks and trials of rules that run or wait; further ones wait outside.
 _QUESTIONS = 16
 _OPENING_EVERY_S = 2.0
 
@@ -72,7 +72,7 @@ class Service:
         self._lock = threading.Lock()
         self._engine: Engine | None = None
         self._session: StoreSession | None = None
-        self._store: dict[str, Any] = {"state": "unknown", "open_gaps": None}
+        self._store: dict[str, Any] = {"state": "unknown", "open_gaps": None, "ledger": None}
         self._live: LiveReader | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self.hub.pipeline = self._described([], [])
@@ -128,9 +128,10 @@ class Service:
                 self._engine = Engine(session)
             return self._engine
 
-    async def ask(self, question: Callable[[], T]) -> T:
-        """Run what waits for the store in a thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, question)
+    async def ask(self, question: Callable[[], T], *, is_long: bool = False) -> T:
+        """Run what waits for the store in a thread; what may take long never keeps charts waiting."""
+        threads = self._questions if is_long else self._threads
+        return await asyncio.get_running_loop().run_in_executor(threads, question)
 
     async def ask_sql(
         self, text: str, rows_max: int | None, gone: threading.Event, *, scan_all: bool
@@ -202,6 +203,7 @@ class Service:
                 },
             ],
             "open_gaps": self._store["open_gaps"],
+            "ledger": self._store["ledger"],
             "dead_letters": sum(row.dead_letters or 0 for row in rows if not row.is_total),
             "spool_bytes": sum(row.spool_bytes or 0 for row in rows if not row.is_total),
             "clients": self.hub.clients,
@@ -211,11 +213,11 @@ class Service:
     async def _look_at_store(self) -> None:
         while True:
             try:
-                found = await self.ask(lambda: history.open_gaps(self.engine()))
-                self._store = {"state": "up", "open_gaps": found}
+                open_gaps, ledger = await self.ask(lambda: history.ledger_state(self.engine()))
+                self._store = {"state": "up", "open_gaps": open_gaps, "ledger": ledger}
             except TicktrailError:
                 # The page shows it; each request that needs the store tells why.
-                self._store = {"state": "away", "open_gaps": None}
+                self._store = {"state": "away", "open_gaps": None, "ledger": None}
             await self.clock.sleep(_LOOK_AT_STORE_S)
 
     async def _open_days(self) -> None:

@@ -1,7 +1,7 @@
 """Cassandra: tables, writing, reading. The only room that imports a Cassandra driver."""
 
 from ticktrail.store.alert_table import ALERTS_SCHEMA
-from ticktrail.store.alerts import AlertStore, StoredAlert, StoredRule
+from ticktrail.store.alerts import EVERY_ALERT, AlertStore, StoredAlert, StoredRule, Wanted
 from ticktrail.store.batches import sql_schema
 from ticktrail.store.durability import SyncProver
 from ticktrail.store.gaps import GAPS_SCHEMA
@@ -38,6 +38,7 @@ __all__ = [
     "ALERTS_SCHEMA",
     "BARS",
     "CORRECTIONS",
+    "EVERY_ALERT",
     "GAPS",
     "GAPS_SCHEMA",
     "LATEST_QUOTES",
@@ -61,6 +62,7 @@ __all__ = [
     "StoredRule",
     "SyncProver",
     "Table",
+    "Wanted",
     "Writer",
     "bucket_end",
     "connect",

@@ -13,7 +13,7 @@ from ticktrail.model import Alert, column_names
 from ticktrail.reference import date_of_day, day_of_date
 from ticktrail.store.session import StoreSession
 
-__all__ = ["AlertStore", "StoredAlert", "StoredRule"]
+__all__ = ["EVERY_ALERT", "AlertStore", "StoredAlert", "StoredRule", "Wanted"]
 
 _DAY_NS = 86_400_000_000_000
 _ID = re.compile(r"([0-9a-f]{16})-[0-9a-f]{20}")
@@ -26,6 +26,25 @@ _DAYS_READ_MAX = 1_000
 # Alerts that are being written.
 _AT_ONCE = 64
 _LAST_NS = (1 << 63) - 1
+
+
+class Wanted(NamedTuple):
+    """Which alerts are asked for; None: of all. Times are nanoseconds since 1970, the end not included.
+
+    Those of a whole feed (symbol ``*``) concern each of its symbols.
+    """
+
+    feed: str | None = None
+    symbol: str | None = None
+    start_ns: int = 0
+    end_ns: int = _LAST_NS
+
+    def has(self, alert: Alert) -> bool:
+        """Tell whether an alert is of the feed and the symbol."""
+        return self.feed in {None, alert.feed} and (self.symbol is None or alert.symbol in {self.symbol, "*"})
+
+
+EVERY_ALERT = Wanted()
 
 
 class StoredAlert(NamedTuple):
@@ -93,7 +112,7 @@ class AlertStore:
         )
         self._session.execute_all(insert, rows, _AT_ONCE)
 
-    def read(self, limit: int, before: str | None = None) -> list[StoredAlert]:
+    def read(self, limit: int, before: str | None = None, wanted: Wanted = EVERY_ALERT) -> list[StoredAlert]:
         """Read the newest alerts.
 
         Parameters
@@ -107,13 +126,20 @@ class AlertStore:
             The store cannot be read.
         """
         found: list[StoredAlert] = []
-        end = (_LAST_NS, "") if before is None else (_time_of(before), before)
-        days = [day for day in self.days() if day * _DAY_NS <= end[0]]
+        end = (wanted.end_ns, "")
+        if before is not None:
+            end = min(end, (_time_of(before), before))
+        days = [day for day in self.days() if wanted.start_ns // _DAY_NS <= day <= end[0] // _DAY_NS]
         for day in days[:_DAYS_READ_MAX]:
-            if len(found) >= limit:
-                break
-            found += self._read(f"{_SELECT} AND (ts_ns, id) < (?, ?) LIMIT ?", day, *end, limit - len(found))
-        return found
+            while len(found) < limit:
+                # Alerts of one symbol are few among those of a day; so a day is read page by page.
+                span = "AND (ts_ns, id) >= (?, ?) AND (ts_ns, id) < (?, ?) LIMIT ?"
+                page = self._read(f"{_SELECT} {span}", day, wanted.start_ns, "", *end, limit)
+                found += [each for each in page if wanted.has(each.alert)]
+                if len(page) < limit:
+                    break
+                end = (page[-1].alert.ts_ns, page[-1].alert.id)
+        return found[:limit]
 
     def read_one(self, id_: str) -> StoredAlert | None:
         """Read the alert of an id; None where there is none. Raises as `read`."""

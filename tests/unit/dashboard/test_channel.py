@@ -183,6 +183,23 @@ def test_a_client_that_takes_long_is_slowed_down_and_told() -> None:
     assert [message["every_ms"] for message in told[:2]] == [40, 80]
 
 
+def test_a_client_that_keeps_up_again_gets_its_pace_back() -> None:
+    async def script(hub: Hub, wire: FakeWire, clock: FakeClock) -> None:
+        wire.ask(op="subscribe", symbols=["sim|A"], every_ms=20)
+        await settled()
+        wire.before_read = lambda: clock.advance(0.03)
+        for number in range(8):
+            take(hub, trade("A", number))
+            await turns(hub, 1)
+        wire.before_read = lambda: None
+        for number in range(8, 400):
+            take(hub, trade("A", number))
+            await turns(hub, 1)
+
+    told = [message for message in play(script).sent if message["type"] == "conflated"]
+    assert [message["every_ms"] for message in told] == [40, 20]
+
+
 def test_nonsense_is_answered_and_the_client_stays() -> None:
     async def script(hub: Hub, wire: FakeWire, clock: FakeClock) -> None:
         for text in (

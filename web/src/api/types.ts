@@ -169,6 +169,10 @@ export interface Pipeline {
   spool_bytes: number;
   /** Null where the store does not tell. */
   open_gaps: number | null;
+  /** Another text whenever the gap ledger is another; null where the store does not tell. */
+  ledger: string | null;
+  /** Why nothing comes from Kafka; null while all is well. */
+  trouble: string | null;
 }
 
 export interface Lag {

@@ -1,5 +1,6 @@
 import { signal } from "@preact/signals";
 import { get, problemFrom } from "../api/http";
+import { Backoff } from "../live/backoff";
 import type { ApiProblem, Bar, BarsAnswer, Gap, Interval } from "../api/types";
 import { refill } from "./refill";
 import { BarSeries, barsOf } from "./series";
@@ -35,6 +36,10 @@ export class ChartModel {
   readonly #abort = new AbortController();
   #busy: Promise<void> = Promise.resolve();
   #tailTimer = 0;
+  // False while only the stream has brought bars: what came before them is not known yet.
+  #hasHistory = false;
+  readonly #backoff = new Backoff();
+  #retryTimer = 0;
 
   constructor(key: ChartKey, indicators: string[], onChange: Listener) {
     this.key = key;
@@ -45,31 +50,64 @@ export class ChartModel {
   /** Stops all requests; the model is of no use afterwards. */
   close(): void {
     clearTimeout(this.#tailTimer);
+    clearTimeout(this.#retryTimer);
     this.#abort.abort();
   }
 
-  /** Makes the series reach from what is known to now: at first, after a reconnect, after a hole. */
+  /** Makes the series reach from what is known to now: at first, after a reconnect, after a hole. Tries until it has. */
   catchUp(): Promise<void> {
+    clearTimeout(this.#retryTimer);
     return this.#oneByOne(async () => {
-      const known = this.series.lastFinal;
-      if (known === undefined) {
-        const page = await this.#page(null, PAGE_BARS);
-        this.hasMore = page.has_more;
-        this.#take([page]);
-        return;
+      try {
+        await this.#readMissed();
+        this.#backoff.reset();
+      } catch (error) {
+        if (!this.#abort.signal.aborted) {
+          clearTimeout(this.#retryTimer);
+          this.#retryTimer = window.setTimeout(() => void this.catchUp(), this.#backoff.nextMs());
+        }
+        throw error;
       }
-      const { pages, isJoined } = await refill(known.ts_open_ns, (end_ns) => this.#page(end_ns, PAGE_BARS));
-      if (!isJoined) {
-        this.series.clear();
-        this.hasMore = true;
-      }
-      this.#take(pages);
+    });
+  }
+
+  async #readMissed(): Promise<void> {
+    const known = this.#hasHistory ? this.series.lastFinal : undefined;
+    if (known === undefined) {
+      const page = await this.#page(null, PAGE_BARS);
+      this.hasMore = page.has_more;
+      this.#hasHistory = true;
+      this.#take([page]);
+      return;
+    }
+    const { pages, isJoined } = await refill(known.ts_open_ns, (end_ns) => this.#page(end_ns, PAGE_BARS));
+    if (!isJoined) {
+      // What the stream has brought meanwhile may be ahead of the store.
+      const ahead = this.series.bars.slice(this.series.indexAt(pages[0]?.bars.ts_open_ns.at(-1) ?? 0));
+      this.series.clear();
+      this.series.merge(ahead);
+      this.hasMore = true;
+    }
+    this.#take(pages);
+  }
+
+  /** Reads the holes of the record anew: some have come, or were filled. */
+  reloadGaps(): Promise<void> {
+    const first = this.series.first;
+    if (first === undefined || !this.#hasHistory) return Promise.resolve();
+    return this.#oneByOne(async () => {
+      const { feed, symbol } = this.key;
+      const asked = { feed, symbol, start_ns: first.ts_open_ns };
+      const answer = await get<{ gaps: Gap[] }>("gaps", asked, this.#abort.signal);
+      this.gaps.clear();
+      this.#noteGaps(answer.gaps);
+      this.#onChange(-1);
     });
   }
 
   loadOlder(): Promise<void> {
     const first = this.series.first;
-    if (first === undefined || !this.hasMore || this.isLoadingOlder.value) return Promise.resolve();
+    if (first === undefined || !this.#hasHistory || !this.hasMore || this.isLoadingOlder.value) return Promise.resolve();
     this.isLoadingOlder.value = true;
     return this.#oneByOne(async () => {
       const page = await this.#page(first.ts_open_ns, PAGE_BARS);
@@ -80,14 +118,12 @@ export class ChartModel {
     });
   }
 
-  /** Takes bars of the stream. */
+  /** Takes bars of the stream, also before the history is here: a slow store must not hold them up. */
   mergeLive(bars: readonly Bar[]): void {
-    // Before the first page there is nothing they could be joined to; that page has them too.
-    if (this.state.value !== "ready") return;
     const from = this.series.merge(bars);
     if (from < 0) return;
     this.#onChange(from);
-    if (this.#wanted.length > 0 && this.#tailTimer === 0) {
+    if (this.#hasHistory && this.#wanted.length > 0 && this.#tailTimer === 0) {
       this.#tailTimer = window.setTimeout(() => {
         this.#tailTimer = 0;
         void this.#oneByOne(async () => this.#take([await this.#page(null, this.#tailBars())]));
@@ -113,7 +149,7 @@ export class ChartModel {
     for (const page of pages) {
       const first = this.series.merge(barsOf(page.bars));
       if (first >= 0) from = from < 0 ? first : Math.min(from, first);
-      for (const gap of page.gaps) this.gaps.set(`${gap.channel}|${gap.from_ns}|${gap.cause}`, gap);
+      this.#noteGaps(page.gaps);
       for (const [request, outputs] of Object.entries(page.indicators)) {
         for (const [output, values] of Object.entries(outputs)) {
           this.#putIndicator(`${request}.${output}`, page.bars.ts_open_ns, values);
@@ -123,6 +159,10 @@ export class ChartModel {
     this.state.value = "ready";
     this.problem.value = null;
     this.#onChange(from);
+  }
+
+  #noteGaps(gaps: readonly Gap[]): void {
+    for (const gap of gaps) this.gaps.set(`${gap.channel}|${gap.from_ns}|${gap.cause}`, gap);
   }
 
   #putIndicator(name: string, openings: number[], values: (number | null)[]): void {

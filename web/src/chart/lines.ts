@@ -7,10 +7,11 @@ import {
   type Time,
   type WhitespaceData,
 } from "lightweight-charts";
-import type { IndicatorInfo } from "../api/types";
+import type { Bar, IndicatorInfo } from "../api/types";
 import { indicatorName } from "../bars/indicators";
 import type { Colours } from "./colours";
 import { chartTime, type PriceChart } from "./priceChart";
+import { closesAt } from "./timeline";
 
 type Values = ReadonlyMap<number, number | null>;
 type Series = ISeriesApi<"Line" | "Histogram">;
@@ -100,6 +101,7 @@ export class IndicatorLines {
 export class ComparedLines {
   readonly #chart: PriceChart;
   readonly #series = new Map<string, ISeriesApi<"Line">>();
+  readonly #bars = new Map<string, readonly Bar[]>();
 
   constructor(chart: PriceChart) {
     this.#chart = chart;
@@ -111,6 +113,7 @@ export class ComparedLines {
       if (keys.includes(key)) continue;
       this.#chart.api.removeSeries(series);
       this.#series.delete(key);
+      this.#bars.delete(key);
     }
     for (const [i, key] of keys.entries()) {
       const options = { color: fromBehind[i % fromBehind.length]!, title: key.slice(key.indexOf("|") + 1) };
@@ -126,8 +129,26 @@ export class ComparedLines {
     this.#chart.setPercentage(keys.length > 0);
   }
 
-  setData(key: string, closes: readonly [ts_ns: number, close: number][]): void {
-    this.#series.get(key)?.setData(closes.map(([ts_ns, value]) => ({ time: chartTime(ts_ns), value })));
+  /** Takes a symbol's bars, rising. */
+  setBars(key: string, bars: readonly Bar[]): void {
+    this.#bars.set(key, bars);
+    this.#drawOne(key, bars);
+  }
+
+  /** Draws all lines anew, because the places of the axis are others than before. */
+  draw(): void {
+    for (const [key, bars] of this.#bars) this.#drawOne(key, bars);
+  }
+
+  #drawOne(key: string, bars: readonly Bar[]): void {
+    const { timeline, blanks } = this.#chart;
+    const closes = closesAt(timeline, bars, blanks);
+    this.#series.get(key)?.setData(
+      timeline.map((ts_ns, i) => {
+        const value = closes[i];
+        return value == null ? { time: chartTime(ts_ns) } : { time: chartTime(ts_ns), value };
+      }),
+    );
   }
 
   /** Moves the newest point along with the stream. */

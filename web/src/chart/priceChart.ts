@@ -15,6 +15,7 @@ import {
   type WhitespaceData,
 } from "lightweight-charts";
 import type { Bar, Gap, Interval } from "../api/types";
+import { blankOpenings } from "../bars/gaps";
 import { price, priceDecimals } from "../format/numbers";
 import { day, moment, timeOfDay } from "../format/times";
 import { Bands } from "./bands";
@@ -55,7 +56,7 @@ export class PriceChart {
   readonly #bands = new Bands();
   #colours: Colours;
   #timeline: number[] = [];
-  #blanks = 0;
+  #blanks: ReadonlySet<number> = new Set();
   #decimals = -1;
 
   constructor(host: HTMLElement, zone: string, interval: Interval, colours: Colours, events: ChartEvents) {
@@ -131,14 +132,14 @@ export class PriceChart {
 
   /** Draws the bars from index `from` on (-1: none changed), and the holes; tells whether all was drawn anew. */
   draw(bars: readonly Bar[], holes: Gap[], interval: Interval, from: number): boolean {
-    const timeline = timelineOf(bars, holes, interval);
-    const blanks = timeline.length - bars.length;
+    const blanks = new Set(blankOpenings(bars, holes, interval));
+    const timeline = timelineOf(bars, [...blanks]);
     this.#setPrecision(bars.at(-1));
     // The library's updates of older points overwrite a neighbour where the place was blank before: only the
     // last bar and newer ones are updated, anything older is set as a whole.
     const isOlder = from >= 0 && bars[from]!.ts_open_ns < (this.#timeline.at(-1) ?? Number.POSITIVE_INFINITY);
-    const isReplaced = isOlder || blanks !== this.#blanks;
-    if (isReplaced) this.#replace(bars, timeline, blanks);
+    const isReplaced = isOlder || blanks.size !== this.#blanks.size;
+    if (isReplaced) this.#replace(bars, timeline, blanks.size);
     else if (from >= 0) this.#update(bars.slice(from));
     this.#timeline = timeline;
     this.#blanks = blanks;
@@ -146,6 +147,11 @@ export class PriceChart {
     const { session, text, warning } = this.#colours;
     this.#bands.set([...sessions, ...holeBands(holes, timeline)], { session, hole: text, openHole: warning });
     return isReplaced;
+  }
+
+  /** Those of the places at which nothing is known, because of a hole of the record. */
+  get blanks(): ReadonlySet<number> {
+    return this.#blanks;
   }
 
   showNewest(): void {

@@ -1,12 +1,15 @@
-import { effect, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import { createSeriesMarkers, type ISeriesMarkersPluginApi, type Time } from "lightweight-charts";
-import { get } from "../api/http";
-import type { BarsAnswer, IndicatorInfo } from "../api/types";
+import { get, problemFrom } from "../api/http";
+import type { Alert, ApiProblem, BarsAnswer, IndicatorInfo } from "../api/types";
 import { holesOf } from "../bars/gaps";
 import { ChartModel, type ChartKey } from "../bars/model";
-import { alerts } from "../state/alerts";
+import { refill } from "../bars/refill";
+import { barsOf } from "../bars/series";
+import { alerts, WHOLE_FEED } from "../state/alerts";
 import { feedChart } from "../state/live";
 import { rows, splitKey, ticked } from "../state/market";
+import { pipeline } from "../state/pipeline";
 import type { Colours } from "./colours";
 import { ComparedLines, IndicatorLines, type IndicatorLine } from "./lines";
 import { markersOf } from "./markers";
@@ -20,7 +23,8 @@ export interface SessionOptions {
   infos: readonly IndicatorInfo[];
 }
 
-const COMPARED_BARS_MAX = 5_000;
+const COMPARED_PAGE_BARS = 5_000;
+const ALERTS_MAX = 1_000;
 
 /** One chart from its opening to its end: joins data, stream and drawing. */
 export class ChartSession {
@@ -29,6 +33,8 @@ export class ChartSession {
   readonly hovered = signal<number | null>(null);
   /** Rises with each drawing, for what is written beside the chart. */
   readonly drawn = signal(0);
+  /** Why a compared symbol is missing. */
+  readonly comparedProblem = signal<ApiProblem | null>(null);
   readonly #host: HTMLElement;
   readonly #options: SessionOptions;
   readonly #chart: PriceChart;
@@ -38,11 +44,15 @@ export class ChartSession {
   readonly #endings: (() => void)[];
   readonly #abort = new AbortController();
   #comparedKeys: readonly string[] = [];
+  /** Those of the bars' time by id, older than what the list of alerts holds. */
+  readonly #olderAlerts = new Map<string, Alert>();
+  #alertsFrom_ns = Number.POSITIVE_INFINITY;
 
   constructor(host: HTMLElement, options: SessionOptions) {
     this.#host = host;
     this.#options = options;
     const { key, zone, colours, indicators, infos } = options;
+    const ledger = computed(() => pipeline.value?.ledger);
     this.#chart = new PriceChart(host, zone, key.interval, colours, {
       hover: (ts_ns) => {
         this.hovered.value = ts_ns;
@@ -66,6 +76,9 @@ export class ChartSession {
       effect(() => {
         void ticked.value;
         this.#moveCompared();
+      }),
+      effect(() => {
+        if (ledger.value != null) void this.model.reloadGaps();
       }),
     ];
     void this.model.catchUp();
@@ -112,8 +125,12 @@ export class ChartSession {
     const { series, gaps, indicators } = this.model;
     const isReplaced = this.#chart.draw(series.bars, holesOf(gaps.values(), key.symbol), key.interval, from);
     this.#lines.draw(indicators, isReplaced);
+    if (isReplaced) this.#compared.draw();
     const isOnlyNewest = from >= series.bars.length - 1;
-    if (!isOnlyNewest) this.#mark();
+    if (!isOnlyNewest) {
+      this.#mark();
+      void this.#loadAlerts();
+    }
     this.#host.dataset["bars"] = String(series.bars.length);
     this.drawn.value += 1;
   }
@@ -121,26 +138,52 @@ export class ChartSession {
   #mark(): void {
     const { feed, symbol } = this.#options.key;
     // Read first: before the first bars there is nothing to mark, but the effect must know what it depends on.
-    const own = alerts.value.filter((alert) => alert.feed === feed && alert.symbol === symbol);
+    const listed = alerts.value.filter(
+      (alert) => alert.feed === feed && (alert.symbol === symbol || alert.symbol === WHOLE_FEED),
+    );
+    const own = [...new Map([...this.#olderAlerts, ...listed.map((alert) => [alert.id, alert] as const)]).values()];
     this.#host.dataset["alerts"] = String(own.length);
     this.#markers.setMarkers(markersOf(this.model.series, own, this.#options.colours));
   }
 
+  /** Reads the alerts of the time that the bars have reached. */
+  async #loadAlerts(): Promise<void> {
+    const { feed, symbol } = this.#options.key;
+    const from_ns = this.model.series.first?.ts_open_ns ?? Number.POSITIVE_INFINITY;
+    const to_ns = this.#alertsFrom_ns;
+    if (this.model.state.value !== "ready" || from_ns >= to_ns) return;
+    this.#alertsFrom_ns = from_ns;
+    const span = { start_ns: from_ns, end_ns: Number.isFinite(to_ns) ? to_ns : null };
+    try {
+      const asked = { feed, symbol, ...span, limit: ALERTS_MAX };
+      const answer = await get<{ alerts: Alert[] }>("alerts", asked, this.#abort.signal);
+      for (const alert of answer.alerts) this.#olderAlerts.set(alert.id, alert);
+      this.#mark();
+    } catch {
+      // The bars come from the same store, and tell of its trouble; the next drawing asks again.
+      this.#alertsFrom_ns = to_ns;
+    }
+  }
+
   async #loadCompared(): Promise<void> {
     const { interval } = this.#options.key;
-    const limit = Math.min(Math.max(this.model.series.bars.length, 1), COMPARED_BARS_MAX);
-    if (this.model.series.last === undefined) return;
-    await Promise.all(
+    const first = this.model.series.first;
+    if (first === undefined) return;
+    const failures = await Promise.all(
       this.#comparedKeys.map(async (key) => {
+        const asked = { ...splitKey(key), interval, limit: COMPARED_PAGE_BARS };
+        const page = (end_ns: number | null) => get<BarsAnswer>("bars", { ...asked, end_ns }, this.#abort.signal);
         try {
-          const answer = await get<BarsAnswer>("bars", { ...splitKey(key), interval, limit }, this.#abort.signal);
-          const { ts_open_ns, close } = answer.bars;
-          this.#compared.setData(key, ts_open_ns.flatMap((ts_ns, i) => (close[i] == null ? [] : [[ts_ns, close[i]]])));
-        } catch {
-          // A comparison that cannot be had leaves its line out; the chart's own bars tell of the trouble.
+          const { pages } = await refill(first.ts_open_ns, page);
+          this.#compared.setBars(key, pages.reverse().flatMap((answer) => barsOf(answer.bars)));
+          return null;
+        } catch (error) {
+          const problem = problemFrom(error);
+          return { ...problem, what: `${splitKey(key).symbol} cannot be compared: ${problem.what}` };
         }
       }),
     );
+    if (!this.#abort.signal.aborted) this.comparedProblem.value = failures.find((one) => one !== null) ?? null;
   }
 
   #moveCompared(): void {

@@ -1,10 +1,8 @@
-import type { Bar, Gap, Interval } from "../api/types";
-import { blankOpenings } from "../bars/gaps";
+import type { Bar, Gap } from "../api/types";
 import type { Band } from "./bands";
 
-/** Every place on the axis: the openings of bars and of blanks, rising. */
-export function timelineOf(bars: readonly Bar[], holes: readonly Gap[], interval: Interval): number[] {
-  const blanks = blankOpenings(bars, holes, interval);
+/** Every place on the axis: the openings of bars and of blanks, both rising. */
+export function timelineOf(bars: readonly Bar[], blanks: readonly number[]): number[] {
   if (blanks.length === 0) return bars.map((bar) => bar.ts_open_ns);
   const openings: number[] = [];
   let at = 0;
@@ -13,6 +11,19 @@ export function timelineOf(bars: readonly Bar[], holes: readonly Gap[], interval
     openings.push(bar.ts_open_ns);
   }
   return openings;
+}
+
+/**
+ * What a compared symbol stood at, at each place of the axis: its last close until then. The axis stays that of
+ * the chart's own bars; places of its own would push what is drawn by place to the side.
+ */
+export function closesAt(timeline: readonly number[], bars: readonly Bar[], blanks: ReadonlySet<number>): (number | null)[] {
+  let at = 0;
+  let close: number | null = null;
+  return timeline.map((ts_ns) => {
+    for (; at < bars.length && bars[at]!.ts_open_ns <= ts_ns; at += 1) close = bars[at]!.close ?? close;
+    return blanks.has(ts_ns) ? null : close;
+  });
 }
 
 function placeAtOrBefore(timeline: readonly number[], ts_ns: number): number {

@@ -138,7 +138,7 @@ export class LiveSocket {
         if (this.#isWhole) this.#handlers.update(message);
         return;
       case "conflated":
-        this.#set({ conflated: { every_ms: message.every_ms, reason: message.reason } });
+        this.#set({ conflated: message.every_ms > (this.#wish?.every_ms ?? 0) ? message : null });
         return;
       case "bye":
         this.#drop(message.reason);

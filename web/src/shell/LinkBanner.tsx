@@ -1,10 +1,24 @@
 import { useEffect, useState } from "preact/hooks";
 import { timeOfDay } from "../format/times";
 import { infoProblem, zone } from "../state/info";
-import { boardLink, focusLink, isStale, retryNow } from "../state/live";
+import { boardLink, focusLink, isStale, retryNow, serverTrouble } from "../state/live";
+import { newest_ns } from "../state/market";
 
 // A restart of the server is over in a moment; only what lasts deserves a banner.
 const PATIENCE_MS = 1_500;
+
+/** The server answers, but nothing reaches it. */
+function Standstill() {
+  const last_ns = newest_ns();
+  return (
+    <div class="banner" role="alert">
+      <p>
+        <b>Nothing new comes.</b> {serverTrouble.value}{" "}
+        {last_ns > 0 && <span>The last trade is of {timeOfDay(last_ns, zone.value)}.</span>} The server tries again by itself.
+      </p>
+    </div>
+  );
+}
 
 /** Says that prices are old, since when, why, and when the next attempt is. */
 export function LinkBanner() {
@@ -25,6 +39,7 @@ export function LinkBanner() {
   }, [stale]);
   if (!isShown || !stale) return null;
   const link = boardLink.value.state === "live" ? focusLink.value : boardLink.value;
+  if (link.state === "live") return <Standstill />;
   const wait_s = Math.max(0, Math.ceil((link.retry_ms - now_ms) / 1000));
   return (
     <div class="banner" role="alert">

@@ -2,6 +2,9 @@ import { computed, signal } from "@preact/signals";
 import { get, write } from "../api/http";
 import type { Alert } from "../api/types";
 
+/** The symbol of alerts that concern all symbols of a feed. */
+export const WHOLE_FEED = "*";
+
 const PAGE = 200;
 // What stays in memory of a day with many alerts; older ones are a request away.
 const KEPT_MAX = 5_000;

@@ -1,7 +1,7 @@
 // The two connections of the page and what they fill. The board follows all symbols and stays as it is;
 // the focus follows the chosen symbol, so that choosing another one costs no snapshot of the whole market.
 
-import { effect, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import type { Bar } from "../api/types";
 import type { ChartKey } from "../bars/model";
 import { barsOf } from "../bars/series";
@@ -9,7 +9,7 @@ import { LiveSocket, type LinkState } from "../live/socket";
 import { addAlerts, announceAlerts, loadNewestAlerts } from "./alerts";
 import { info, loadInfo, recheckToken } from "./info";
 import { keyOf, replaceRows, rows, splitKey, updateRows } from "./market";
-import { takePipeline } from "./pipeline";
+import { pipeline, takePipeline } from "./pipeline";
 import { chosen, interval } from "./settings";
 import { addTrades, quote, replaceTape } from "./tape";
 
@@ -98,7 +98,7 @@ const focus = new LiveSocket({
     currentSink()?.renewed();
   },
   update(message) {
-    if (message.trades) addTrades(message.trades);
+    if (message.trades) addTrades(message.trades, message.skipped ?? 0);
     if (message.quote) quote.value = message.quote;
     if (message.bars) currentSink()?.bars(message.bars);
   },
@@ -110,6 +110,8 @@ function followBoard(): void {
 
 export const boardLink = board.link;
 export const focusLink = focus.link;
+/** Why the server itself has nothing new, though it answers; null while all is well. */
+export const serverTrouble = computed(() => pipeline.value?.trouble ?? null);
 /** Whether what is on the screen may be old. */
 export const isStale = signal(true);
 
@@ -132,7 +134,8 @@ export function goLive(): void {
     });
   });
   effect(() => {
-    isStale.value = board.link.value.state !== "live" || (chosen.value !== "" && focus.link.value.state !== "live");
+    const isCut = board.link.value.state !== "live" || (chosen.value !== "" && focus.link.value.state !== "live");
+    isStale.value = isCut || serverTrouble.value !== null;
   });
   effect(() => {
     const { state } = board.link.value;

@@ -23,6 +23,13 @@ export const isKnown = signal(false);
 /** The way of the last price of each symbol: 1 up, -1 down. */
 export const ways = new Map<string, -1 | 0 | 1>();
 
+/** When the last of all trades was made; 0 where none is known. */
+export function newest_ns(): number {
+  let newest = 0;
+  for (const row of rows.values()) newest = Math.max(newest, row.ts_ns ?? 0);
+  return newest;
+}
+
 const MINUTE_NS = 60e9;
 const SPARKLINE_MINUTES = 40;
 /** The minute that the last value of all sparklines belongs to. */

@@ -6,6 +6,8 @@ const KEPT = 200;
 /** A trade and its place in the order of arrival: some venues give their trades no id, or the same one. */
 export interface TapeTick extends Tick {
   place: number;
+  /** How many trades before this one the server has left out, because this page was slow. */
+  skipped: number;
 }
 
 /** Trades of the chosen symbol, newest first. */
@@ -14,16 +16,19 @@ export const quote = signal<Quote | null>(null);
 
 let placed = 0;
 
-function place(fresh: Tick[]): TapeTick[] {
-  return fresh.slice(-KEPT).map((tick) => ({ ...tick, place: (placed += 1) })).reverse();
+function place(fresh: Tick[], skipped: number): TapeTick[] {
+  return fresh
+    .slice(-KEPT)
+    .map((tick, i) => ({ ...tick, place: (placed += 1), skipped: i === 0 ? skipped : 0 }))
+    .reverse();
 }
 
 /** `fresh` is oldest first, as it comes. */
 export function replaceTape(fresh: Tick[], best: Quote | null): void {
-  tape.value = place(fresh);
+  tape.value = place(fresh, 0);
   quote.value = best;
 }
 
-export function addTrades(fresh: Tick[]): void {
-  tape.value = [...place(fresh), ...tape.value].slice(0, KEPT);
+export function addTrades(fresh: Tick[], skipped: number): void {
+  tape.value = [...place(fresh, skipped), ...tape.value].slice(0, KEPT);
 }

@@ -5,7 +5,7 @@ import type { Alert, ApiProblem } from "../../api/types";
 import { price } from "../../format/numbers";
 import { moment } from "../../format/times";
 import { Empty, Problem } from "../../parts/states";
-import { acknowledge, alerts, happening, hasOlder, loadOlderAlerts, unacknowledged } from "../../state/alerts";
+import { acknowledge, alerts, happening, hasOlder, loadOlderAlerts, unacknowledged, WHOLE_FEED } from "../../state/alerts";
 import { may, zone } from "../../state/info";
 import { keyOf } from "../../state/market";
 import { show } from "../../state/route";
@@ -93,16 +93,20 @@ function AlertRow({ alert, onAcknowledge }: { alert: Alert; onAcknowledge: () =>
     <tr class={isOpen ? "" : "done"} data-alert={alert.id}>
       <td class="nowrap">{moment(alert.ts_ns, zone.value)}</td>
       <th scope="row">
-        <button
-          type="button"
-          class="link"
-          onClick={() => {
-            chosen.value = keyOf(alert);
-            show("trade");
-          }}
-        >
-          {alert.symbol}
-        </button>
+        {alert.symbol === WHOLE_FEED ? (
+          <span title={`All of ${alert.feed}`}>{alert.symbol}</span>
+        ) : (
+          <button
+            type="button"
+            class="link"
+            onClick={() => {
+              chosen.value = keyOf(alert);
+              show("trade");
+            }}
+          >
+            {alert.symbol}
+          </button>
+        )}
       </th>
       <td class="message">
         <span class={`badge ${alert.severity}`}>{alert.severity}</span> {happening(alert)}

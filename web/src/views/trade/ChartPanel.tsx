@@ -88,13 +88,15 @@ function Cover({ session: current }: { session: ChartSession | null }) {
   if (current === null) return <div class="cover"><Loading what="Opening the chart" /></div>;
   const { state, problem, series } = current.model;
   void current.drawn.value;
-  if (state.value === "loading") return <div class="cover"><Loading what="Reading bars" /></div>;
-  if (state.value === "failed" && problem.value) {
-    return <div class="cover"><Problem problem={problem.value} retry={() => void current.model.catchUp()} /></div>;
-  }
   if (series.last === undefined) {
+    if (state.value === "loading") return <div class="cover"><Loading what="Reading bars" /></div>;
+    if (state.value === "failed" && problem.value) {
+      return <div class="cover"><Problem problem={problem.value} retry={() => void current.model.catchUp()} /></div>;
+    }
     return <div class="cover"><Empty title="No bars yet">The first bar appears with the first trade.</Empty></div>;
   }
-  // Old bars stay readable when newer ones cannot be had; a lost connection is told by the banner.
-  return problem.value && !isStale.value && <p class="chart-note" role="status">{problem.value.what}: {problem.value.why}</p>;
+  // What is there stays readable when the rest cannot be had; a lost connection is told by the banner.
+  const trouble = problem.value ?? current.comparedProblem.value;
+  if (trouble && !isStale.value) return <p class="chart-note" role="status">{trouble.what}: {trouble.why}</p>;
+  return state.value === "loading" && <p class="chart-note" role="status">Reading older bars…</p>;
 }

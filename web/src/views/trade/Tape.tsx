@@ -1,11 +1,11 @@
 import type { Row, Tick } from "../../api/types";
-import { MISSING, price, priceDecimals, size } from "../../format/numbers";
+import { MISSING, price, priceDecimals, size, whole } from "../../format/numbers";
 import { timeOfDay } from "../../format/times";
 import { Empty } from "../../parts/states";
 import { zone } from "../../state/info";
 import { rows, ticked } from "../../state/market";
 import { chosen } from "../../state/settings";
-import { quote, tape } from "../../state/tape";
+import { quote, tape, type TapeTick } from "../../state/tape";
 
 const SIDES: Record<string, string> = { B: "buyer took", S: "seller took" };
 
@@ -42,16 +42,27 @@ export function Tape() {
   );
 }
 
-function TapeRow({ tick, before }: { tick: Tick; before: Tick | undefined }) {
+function TapeRow({ tick, before }: { tick: TapeTick; before: Tick | undefined }) {
   const way = before === undefined ? 0 : Math.sign(tick.price - before.price);
   const notes = [SIDES[tick.side ?? ""], tick.conditions && `conditions ${tick.conditions}`].filter(Boolean).join(", ");
-  return (
+  const row = (
     <tr title={notes || undefined} data-ts-ns={tick.ts_ns}>
       <td class="num dim">{timeOfDay(tick.ts_ns, zone.value, "millisecond")}</td>
       <td class={`num way${way}`}>{price(tick.price)}</td>
       <td class="num">{size(tick.size)}</td>
       <td class="dim">{tick.venue ?? MISSING}</td>
     </tr>
+  );
+  if (tick.skipped === 0) return row;
+  return (
+    <>
+      {row}
+      <tr>
+        <td class="dim" colSpan={4}>
+          {whole(tick.skipped)} trades not shown
+        </td>
+      </tr>
+    </>
   );
 }
 

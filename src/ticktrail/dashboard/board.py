@@ -22,6 +22,7 @@ STATES = ("trading", "halted", "paused", "unknown")
 _UNKNOWN = STATES.index("unknown")
 _STATE_OF = {b"trading": 0, b"resume": 0, b"halt": 1, b"pause": 2}
 _SPARKLINE_MINUTES = 40
+_LAST_OF = {"last": "price", "size": "size", "ts_ns": "ts_ns", "last_id": "event_id"}
 _FIRST_SYMBOLS = 256
 _NO_DAY = -(1 << 31)
 
@@ -32,6 +33,7 @@ _STATE = np.dtype(
         ("last", "<f8"),
         ("size", "<f8"),
         ("ts_ns", "<i8"),
+        ("last_id", "<i8"),
         ("bid", "<f8"),
         ("ask", "<f8"),
         ("bid_size", "<f8"),
@@ -104,7 +106,7 @@ class Board:
         is_newer = trades["ts_ns"][sets_last] >= self._state["ts_ns"][at]
         at = at[is_newer]
         # Of several assignments to one place the last stands.
-        for name, source in (("last", "price"), ("size", "size"), ("ts_ns", "ts_ns")):
+        for name, source in _LAST_OF.items():
             self._state[name][at] = trades[source][sets_last][is_newer]
         self._state["changed"][of_today] = self.turn
         return codes
@@ -217,6 +219,22 @@ class Board:
             found[f"{side}_size"] = float(state[f"{side}_size"])
             found[f"{side}_venue"] = state[f"{side}_venue"].decode("utf-8", "replace")
         return found
+
+    def codes_of(self, records: Columns[Any]) -> Index:
+        """Give the number of each record's symbol, shape ``(n,)``."""
+        return self._numbered(records["feed"], records["symbol"])
+
+    def last_id(self, code: int) -> int:
+        """Give the event id of the trade that made a symbol's last price; 0 where none is known."""
+        return int(self._state["last_id"][code])
+
+    def set_last(self, code: int, ts_ns: int, event_id: int, price: float, size: float) -> None:
+        """Set a symbol's last price, because another one does not stand any more."""
+        for name, value in zip(
+            ("ts_ns", "last_id", "last", "size"), (ts_ns, event_id, price, size), strict=True
+        ):
+            self._state[name][code] = value
+        self._state["changed"][code] = self.turn
 
     def day_of(self, code: int) -> int | None:
         """Give the trading date that a symbol is in, in days since 1970-01-01."""

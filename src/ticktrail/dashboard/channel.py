@@ -113,7 +113,7 @@ class Channel:
         self._waiting: list[str] = []
         self._symbols_seen = 0
         self._codes: Index | None = None
-        self._sent_turn = self._sent_serial = self._sent_alert = 0
+        self._sent_turn = self._sent_serial = self._sent_alert = self._sent_amended = 0
         self._every_turns = 1
         self._slow_sends = self._fast_sends = 0
         self._pipeline_ns = 0
@@ -171,7 +171,7 @@ class Channel:
             "symbols": hub.board.rows(codes, sparklines=True),
         }
         if (code := self._tape_code()) is not None:
-            message["tape"] = hub.tape.trades_of(code, -1, _TAPE_MAX)[0]
+            message["tape"] = hub.trades_of(code, -1, _TAPE_MAX)[0]
             message["quote"] = hub.board.quote(code)
         if wanted.chart is not None:
             message["chart"] = {"bars": self._bars(wanted.chart, -1, -1)}
@@ -179,7 +179,7 @@ class Channel:
             message["alerts"] = hub.alerts.after(-1, _ALERTS_MAX)[0]
         if wanted.pipeline:
             message["pipeline"] = hub.pipeline
-        self._sent_turn, self._sent_serial, self._sent_alert = turn, hub.tape.serial, hub.alerts.serial
+        self._note_sent(turn)
         await self._send(message)
 
     async def _write(self) -> None:
@@ -188,13 +188,17 @@ class Channel:
             if self._wanted is None or self._hub.turn - 1 - self._sent_turn < self._every_turns:
                 continue
             parts = self._changes(self._wanted)
-            self._sent_turn, self._sent_serial = self._hub.turn - 1, self._hub.tape.serial
-            self._sent_alert = self._hub.alerts.serial
+            self._note_sent(self._hub.turn - 1)
             if not parts:
                 continue
             begun_ns = self._clock.monotonic_ns()
             await self._send_parts(b"update", parts)
             await self._mind_the_pace(self._clock.monotonic_ns() - begun_ns)
+
+    def _note_sent(self, turn: int) -> None:
+        hub = self._hub
+        self._sent_turn, self._sent_serial = turn, hub.tape.serial
+        self._sent_alert, self._sent_amended = hub.alerts.serial, hub.amended.serial
 
     def _changes(self, wanted: Subscribe) -> list[bytes]:
         """Give what has changed since the last message, as pieces of a JSON object."""
@@ -220,10 +224,12 @@ class Channel:
 
     def _tape_changes(self, code: int, after: int) -> list[bytes]:
         parts = []
-        trades, left_out = self._hub.tape.trades_of(code, self._sent_serial, _TAPE_MAX)
+        trades, left_out = self._hub.trades_of(code, self._sent_serial, _TAPE_MAX)
         if trades:
             parts.append(b'"trades":' + _ENCODER.encode(trades))
             parts.append(b'"skipped":%d' % left_out)
+        if amended := self._hub.amended.after(code, self._sent_amended):
+            parts.append(b'"amended":' + _ENCODER.encode(amended))
         if len(self._hub.board.changed_since(np.array([code]), after)):
             parts.append(b'"quote":' + _ENCODER.encode(self._hub.board.quote(code)))
         return parts

@@ -16,10 +16,11 @@ import numpy.typing as npt
 
 from ticktrail.codec import Decoded
 from ticktrail.dashboard.alert_tape import AlertTape
+from ticktrail.dashboard.amended import Amendments, plain_word
 from ticktrail.dashboard.answers import Pipeline
 from ticktrail.dashboard.board import Board
 from ticktrail.dashboard.tape import Tape
-from ticktrail.model import INTERVALS_NS, Alert, Bar, Columns, Quote, Status, Trade
+from ticktrail.model import INTERVALS_NS, Alert, Bar, Columns, Correction, Quote, Status, Trade
 from ticktrail.reference import Market
 
 __all__ = ["TURN_MS", "Hub", "turns_of"]
@@ -42,6 +43,7 @@ class Hub:
     def __init__(self, market_of: dict[str, Market] | None = None) -> None:
         self.board = Board(market_of)
         self.tape = Tape()
+        self.amended = Amendments()
         self.alerts = AlertTape()
         self.turned = asyncio.Event()
         self.clients = 0
@@ -72,6 +74,8 @@ class Hub:
             if record is Trade:
                 codes = self.board.take_trades(columns)
                 self.tape.add_trades(codes, columns)
+                for key in self.amended.among(codes, columns["event_id"]):
+                    self._amend(key)
             elif record is Quote:
                 self.board.take_quotes(columns)
             elif record is Bar:
@@ -80,6 +84,21 @@ class Hub:
                 self.board.take_status(columns)
             elif record is Alert:
                 self.alerts.add(columns)
+
+        # After the trades of the same poll, of which they speak.
+        if Correction in decoded.kinds:
+            corrections = decoded.kinds[Correction].columns
+            for key in self.amended.take(self.board.codes_of(corrections), corrections):
+                self._amend(key)
+
+    def trades_of(self, code: int, after: int, count_max: int) -> tuple[list[dict[str, Any]], int]:
+        """Give a symbol's newest trades as `Tape.trades_of`, with what was said of them afterwards."""
+        rows, left_out = self.tape.trades_of(code, after, count_max)
+        if len(self.amended):
+            for row in rows:
+                if (word := self.amended.of(code, int(row["event_id"]))) is not None:
+                    row["amended"] = plain_word(word)
+        return rows, left_out
 
     def next_turn(self) -> None:
         """End a turn, and wake all clients."""
@@ -128,6 +147,15 @@ class Hub:
                 return None
             candle = found
         return _plain_candle(candle, open_ns, close_ns)
+
+    def _amend(self, key: tuple[int, int]) -> None:
+        """Where the symbol's last price is that of a corrected trade, set it right."""
+        code, event_id = key
+        if self.board.last_id(code) != event_id:
+            return
+        # Without a trade in memory that counts, the last price is not known until the next one.
+        ts_ns, last_id, price, size = self.tape.last_of(code, self.amended) or (0, 0, np.nan, np.nan)
+        self.board.set_last(code, ts_ns, last_id, price, size)
 
     def _take_bars(self, bars: Columns[Bar]) -> None:
         self.board.take_bars(bars)

@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from ticktrail.bars.candles import candles_of_seconds, unique_trades
 from ticktrail.bars.rows import trade_rows
+from ticktrail.dashboard.amended import Amendments
 from ticktrail.dashboard.answers import BAR_COLUMNS
-from ticktrail.model import INTERVALS_NS, Bar, Columns, Trade
+from ticktrail.model import INTERVALS_NS, Bar, Columns, Flag, Trade
 
 __all__ = ["Tape"]
 
@@ -82,6 +83,30 @@ class Tape:
         left_out = max(len(trades) - count_max, 0)
         return _plain_trades(trades.take(slice(left_out, None))), left_out if after >= 0 else 0
 
+    def last_of(self, code: int, amended: Amendments) -> tuple[int, int, float, float] | None:
+        """Find the newest trade that makes a symbol's last price, by what stands of each.
+
+        Returns
+        -------
+        Its time, event id, price and size; None where none is kept.
+        """
+        best: tuple[int, int, float, float] | None = None
+        for part in reversed(self._trades):
+            trades = part.columns.take(np.flatnonzero(part.codes == code))
+            times = trades["ts_ns"]
+            for at in np.argsort(times, kind="stable")[::-1].tolist():
+                event_id, ts_ns = int(trades["event_id"][at]), int(times[at])
+                if best is not None and ts_ns <= best[0]:
+                    break
+                price, size = float(trades["price"][at]), float(trades["size"][at])
+                counts = bool(trades["flags"][at] & Flag.UPDATES_LAST)
+                if (word := amended.of(code, event_id)) is not None:
+                    price, size = word.price, word.size
+                    counts = word.sets_last and not word.is_taken_back
+                if counts:
+                    best = ts_ns, event_id, price, size
+        return best
+
     def bars_of(self, feed: str, symbol: str, interval: str, after: int) -> list[dict[str, Any]]:
         """Give the final bars of a symbol that came after a serial, in their order."""
         found: list[dict[str, Any]] = []
@@ -134,13 +159,15 @@ def _plain_bar(bar: Bar) -> dict[str, Any]:
 
 
 def _plain_trades(trades: Columns[Trade]) -> list[dict[str, Any]]:
-    names = ("ts_event_ns", "price", "size", "side", "venue", "conditions", "flags", "trade_id")
+    names = ("ts_event_ns", "price", "size", "side", "venue", "conditions", "flags", "trade_id", "event_id")
     columns = [
         [text.decode("utf-8", "replace") for text in trades[name].tolist()]
         if trades[name].dtype.kind == "S"
         else trades[name].tolist()
         for name in names
     ]
+    # As a text: JavaScript would round it.
+    columns[-1] = [str(event_id) for event_id in columns[-1]]
     shown = ("ts_ns", *names[1:])
     return [dict(zip(shown, row, strict=True)) for row in zip(*columns, strict=True)]
 

@@ -84,6 +84,16 @@ export interface Tick {
   conditions: string | null;
   flags: number;
   trade_id: string | null;
+  event_id: string;
+  /** What the venue said of it afterwards; absent where it said nothing. */
+  amended?: Amended;
+}
+
+/** A trade as it should have been; without a price where it was taken back. */
+export interface Amended {
+  action: "correct" | "cancel" | "error";
+  price: number | null;
+  size: number | null;
 }
 
 export interface Quote {

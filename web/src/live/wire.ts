@@ -1,4 +1,4 @@
-import type { Alert, Bar, Columns, Interval, Pipeline, Quote, Row, Tick } from "../api/types";
+import type { Alert, Amended, Bar, Columns, Interval, Pipeline, Quote, Row, Tick } from "../api/types";
 
 /** What one connection asks for; each replaces the one before and is answered with a snapshot. */
 export interface Subscription {
@@ -30,6 +30,8 @@ export interface Update {
   now_ns: number;
   symbols?: Row[];
   trades?: Tick[];
+  /** What venues said of trades that were sent before. */
+  amended?: ({ event_id: string } & Amended)[];
   quote?: Quote | null;
   bars?: Bar[];
   alerts?: Alert[];

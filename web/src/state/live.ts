@@ -11,7 +11,7 @@ import { info, loadInfo, recheckToken } from "./info";
 import { keyOf, replaceRows, rows, splitKey, updateRows } from "./market";
 import { pipeline, takePipeline } from "./pipeline";
 import { chosen, interval } from "./settings";
-import { addTrades, quote, replaceTape } from "./tape";
+import { addTrades, amendTrades, quote, replaceTape } from "./tape";
 
 // Nobody reads 10,000 symbols ten times a second; a slower beat keeps sorting and drawing cheap.
 const BEATS: [symbolsMax: number, every_ms: number][] = [
@@ -99,6 +99,7 @@ const focus = new LiveSocket({
   },
   update(message) {
     if (message.trades) addTrades(message.trades, message.skipped ?? 0);
+    if (message.amended) amendTrades(message.amended);
     if (message.quote) quote.value = message.quote;
     if (message.bars) currentSink()?.bars(message.bars);
   },

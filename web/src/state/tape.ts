@@ -1,5 +1,5 @@
 import { signal } from "@preact/signals";
-import type { Quote, Tick } from "../api/types";
+import type { Amended, Quote, Tick } from "../api/types";
 
 const KEPT = 200;
 
@@ -27,6 +27,15 @@ function place(fresh: Tick[], skipped: number): TapeTick[] {
 export function replaceTape(fresh: Tick[], best: Quote | null): void {
   tape.value = place(fresh, 0);
   quote.value = best;
+}
+
+/** Marks trades that were corrected or taken back since they came. */
+export function amendTrades(words: readonly ({ event_id: string } & Amended)[]): void {
+  const byId = new Map(words.map(({ event_id, ...amended }) => [event_id, amended]));
+  tape.value = tape.value.map((tick) => {
+    const amended = byId.get(tick.event_id);
+    return amended ? { ...tick, amended } : tick;
+  });
 }
 
 export function addTrades(fresh: Tick[], skipped: number): void {

@@ -44,12 +44,20 @@ export function Tape() {
 
 function TapeRow({ tick, before }: { tick: TapeTick; before: Tick | undefined }) {
   const way = before === undefined ? 0 : Math.sign(tick.price - before.price);
-  const notes = [SIDES[tick.side ?? ""], tick.conditions && `conditions ${tick.conditions}`].filter(Boolean).join(", ");
+  const { amended } = tick;
+  const said = amended && (amended.action === "correct" ? "corrected by the venue" : "taken back by the venue");
+  const notes = [said, SIDES[tick.side ?? ""], tick.conditions && `conditions ${tick.conditions}`]
+    .filter(Boolean)
+    .join(", ");
   const row = (
     <tr title={notes || undefined} data-ts-ns={tick.ts_ns}>
       <td class="num dim">{timeOfDay(tick.ts_ns, zone.value, "millisecond")}</td>
-      <td class={`num way${way}`}>{price(tick.price)}</td>
-      <td class="num">{size(tick.size)}</td>
+      <td class={`num way${way}`}>
+        {amended ? <s>{price(tick.price)}</s> : price(tick.price)} {amended?.price != null && price(amended.price)}
+      </td>
+      <td class="num">
+        {amended ? <s>{size(tick.size)}</s> : size(tick.size)} {amended?.size != null && size(amended.size)}
+      </td>
       <td class="dim">{tick.venue ?? MISSING}</td>
     </tr>
   );

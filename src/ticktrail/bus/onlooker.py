@@ -21,7 +21,7 @@ from ticktrail.bus.client import WATCHED, is_away, new_client, translated
 from ticktrail.bus.standing import LOOK_EVERY_NS, Standing
 from ticktrail.clock import NS_PER_MS, SystemClock
 from ticktrail.config import KafkaSettings
-from ticktrail.errors import Overloaded, SchemaMismatch
+from ticktrail.errors import Overloaded, SchemaMismatch, TicktrailError
 
 __all__ = ["Onlooker", "Seen"]
 
@@ -121,9 +121,11 @@ class Onlooker:
         self._next_look_ns = now_ns + LOOK_EVERY_NS
 
     @property
-    def is_away(self) -> bool:
-        """Whether no broker was to be reached a moment ago."""
-        return is_away(self._address)
+    def away(self) -> TicktrailError | None:
+        """Why no broker was to be reached a moment ago; None where one was."""
+        if not is_away(self._address):
+            return None
+        return translated(KafkaError(KafkaError._ALL_BROKERS_DOWN), self._address)
 
     def poll(self, records_max: int, timeout_s: float) -> list[Seen]:
         """Take what has come; waits for the first value only.
@@ -220,7 +222,7 @@ class Onlooker:
         if now_ns < self._next_look_ns:
             return
         self._next_look_ns = now_ns + LOOK_EVERY_NS
-        if self.is_away:
+        if is_away(self._address):
             self._standing.excuse(now_ns)
             return
         # Some topics are quiet for hours, so that this is asked again and again: in one request for all.

@@ -20,6 +20,8 @@ from ticktrail.store import Wanted
 __all__ = ["ALERT_ROUTES"]
 
 _PAGE_MAX = 1_000
+# In the year 2255; a float holds it, as programs that read the document may take it for one.
+_LATEST_NS = 9_000_000_000_000_000_000
 _CHANGES = {"scope": "alerts"}
 
 # Checked, and explained, by `ticktrail.alerts.rules`: what is right depends on the kind.
@@ -48,8 +50,8 @@ async def alerts(
     before: Annotated[str | None, QueryParameter(name="before", max_length=64)] = None,
     feed: Annotated[str | None, QueryParameter(name="feed", max_length=64)] = None,
     symbol: Annotated[str | None, QueryParameter(name="symbol", max_length=64)] = None,
-    start_ns: Annotated[int, QueryParameter(name="start_ns", ge=0, le=(1 << 63) - 1)] = 0,
-    end_ns: Annotated[int, QueryParameter(name="end_ns", ge=0, le=(1 << 63) - 1)] = (1 << 63) - 1,
+    start_ns: Annotated[int, QueryParameter(name="start_ns", ge=0, le=_LATEST_NS)] = 0,
+    end_ns: Annotated[int, QueryParameter(name="end_ns", ge=0, le=_LATEST_NS)] = _LATEST_NS,
 ) -> AlertsAnswer:
     """Give the newest alerts; with the id of one, those before it. Those of a feed concern its symbols."""
     service: Service = state.service

@@ -29,12 +29,12 @@ _RECORDS_MAX = 20_000
 _POLL_S = 0.1
 _BATCH_MS = 10
 # What is read again at the start: open minutes' trades, quotes of symbols that are traded at all, the bars of
-# the window that is kept, and the day's halts and alerts.
+# the window that is kept, the day's alerts, and halts, which may last for days.
 _SINCE_S: dict[type[Record], int] = {
     Trade: 180,
     Quote: 60,
     Bar: KEPT * 60,
-    Status: 86_400,
+    Status: 10 * 86_400,
     Alert: 86_400,
 }
 _LAG_EVERY_NS = NS_PER_SECOND
@@ -116,6 +116,8 @@ class LiveReader:
                 values = [value for seen in onlooker.poll(_RECORDS_MAX, _POLL_S) for value in seen.values]
                 if values:
                     self._hand_over(decode_columns(values), len(values))
+                # librdkafka connects again by itself; meanwhile the page must not look as if it were live.
+                self.trouble = onlooker.away
                 self._positions = dict(onlooker.positions)
                 SKIPPED.inc(onlooker.skipped - skipped)
                 skipped = onlooker.skipped

@@ -201,11 +201,10 @@ async def gaps(
     feed: Annotated[str | None, QueryParameter(name="feed", max_length=64)] = None,
     symbol: Annotated[str | None, QueryParameter(name="symbol", max_length=64)] = None,
     days: Annotated[int, QueryParameter(name="days", ge=1, le=36_500)] = _GAP_DAYS,
-    start_ns: Start = None,
 ) -> GapsAnswer:
-    """Give the ledger's rows of the last days, or since an instant; those of a feed concern its symbols."""
+    """Give the ledger's rows of the last days; those of a whole feed concern its symbols."""
     service: Service = state.service
-    since_ns = service.clock.now_ns() - days * _DAY_NS if start_ns is None else start_ns
+    since_ns = service.clock.now_ns() - days * _DAY_NS
     found = await service.ask(lambda: history.gaps_since(service.engine(), feed, since_ns))
     return {"gaps": [gap for gap in found if symbol is None or gap["channel"] in {"*", symbol}]}
 

@@ -84,7 +84,7 @@ def test_pages_of_alerts_lose_none_and_double_none(site: Site, settings: Setting
         assert paged == whole
     assert whole == sorted(whole, key=lambda row: (row["ts_ns"], row["id"]), reverse=True)
     for chosen in ("P3", "P6"):
-        path = f"/api/v1/alerts?feed=sim&symbol={chosen}"
+        path = f"/api/v1/alerts?feed=f&symbol={chosen}"
         assert site.get(path)["alerts"] == [row for row in whole if row["symbol"] == chosen]
         assert site.get(f"{path}&limit=1")["alerts"] == [row for row in whole if row["symbol"] == chosen][:1]
     path = f"/api/v1/alerts?start_ns={now_ns + S}&end_ns={now_ns + 2 * S}&limit=3"

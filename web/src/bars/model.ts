@@ -2,6 +2,7 @@ import { signal } from "@preact/signals";
 import { get, problemFrom } from "../api/http";
 import { Backoff } from "../live/backoff";
 import type { ApiProblem, Bar, BarsAnswer, Gap, Interval } from "../api/types";
+import { INTERVAL_NS } from "./gaps";
 import { refill } from "./refill";
 import { BarSeries, barsOf } from "./series";
 
@@ -97,8 +98,8 @@ export class ChartModel {
     if (first === undefined || !this.#hasHistory) return Promise.resolve();
     return this.#oneByOne(async () => {
       const { feed, symbol } = this.key;
-      const asked = { feed, symbol, start_ns: first.ts_open_ns };
-      const answer = await get<{ gaps: Gap[] }>("gaps", asked, this.#abort.signal);
+      const days = Math.max(1, Math.ceil((Date.now() * 1e6 - first.ts_open_ns) / INTERVAL_NS["1d"]));
+      const answer = await get<{ gaps: Gap[] }>("gaps", { feed, symbol, days }, this.#abort.signal);
       this.gaps.clear();
       this.#noteGaps(answer.gaps);
       this.#onChange(-1);

@@ -18,6 +18,8 @@ type Series = ISeriesApi<"Line" | "Histogram">;
 
 // How many of the newest values are compared with what is drawn.
 const TAIL = 8;
+// Wilder's own marks of a market that has risen or fallen too far.
+const RSI_MARKS = [30, 70];
 // How many times the height of an indicator's pane the prices get.
 const PRICE_SHARE = 4;
 
@@ -43,9 +45,11 @@ function pointAt(values: Values, ts_ns: number): LineData<Time> | WhitespaceData
 export class IndicatorLines {
   readonly #chart: PriceChart;
   readonly #drawn: Drawn[] = [];
+  readonly #markColour: string;
 
   constructor(chart: PriceChart, requests: readonly string[], infos: readonly IndicatorInfo[], colours: Colours) {
     this.#chart = chart;
+    this.#markColour = colours.line;
     let pane = 0;
     let colour = 0;
     for (const request of requests) {
@@ -55,6 +59,7 @@ export class IndicatorLines {
       for (const output of info.outputs) {
         const shown = colours.series[colour++ % colours.series.length]!;
         const series = this.#add(output, info.pane === "own" ? pane : 0, shown);
+        if (output === "rsi") this.#showRange(series);
         this.#drawn.push({ name: `${request}.${output}`, colour: shown, series, tail: new Map() });
       }
     }
@@ -83,6 +88,14 @@ export class IndicatorLines {
         for (const ts_ns of timeline.slice(first)) line.series.update(pointAt(known, ts_ns));
       }
       line.tail = new Map(newest.map((ts_ns) => [ts_ns, known.get(ts_ns) ?? null]));
+    }
+  }
+
+  /** Shows all of the range from 0 to 100, which is what makes two charts comparable. */
+  #showRange(series: Series): void {
+    series.applyOptions({ autoscaleInfoProvider: () => ({ priceRange: { minValue: 0, maxValue: 100 } }) });
+    for (const price of RSI_MARKS) {
+      series.createPriceLine({ price, color: this.#markColour, lineWidth: 1, lineStyle: LineStyle.Dashed, axisLabelVisible: false });
     }
   }
 

@@ -1,7 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { timeOfDay } from "../format/times";
 import { infoProblem, zone } from "../state/info";
-import { boardLink, focusLink, isStale, retryNow, serverTrouble } from "../state/live";
+import { boardLink, focusLink, isCut, isStale, retryNow, serverTrouble } from "../state/live";
 import { newest_ns } from "../state/market";
 
 // A restart of the server is over in a moment; only what lasts deserves a banner.
@@ -38,8 +38,8 @@ export function LinkBanner() {
     };
   }, [stale]);
   if (!isShown || !stale) return null;
+  if (!isCut.value) return <Standstill />;
   const link = boardLink.value.state === "live" ? focusLink.value : boardLink.value;
-  if (link.state === "live") return <Standstill />;
   const wait_s = Math.max(0, Math.ceil((link.retry_ms - now_ms) / 1000));
   return (
     <div class="banner" role="alert">

@@ -1,5 +1,5 @@
 import { milliseconds } from "../format/numbers";
-import { boardLink, isStale, serverTrouble } from "../state/live";
+import { boardLink, isCut, isStale } from "../state/live";
 
 /** A light and a word: whether prices are live. */
 export function LinkLight() {
@@ -8,7 +8,7 @@ export function LinkLight() {
   const [kind, word] = isStale.value
     ? link.state === "connecting" && link.heard_ms === 0
       ? ["wait", "Connecting"]
-      : ["off", link.state === "live" && serverTrouble.value !== null ? "Standstill" : "Offline"]
+      : ["off", isCut.value ? "Offline" : "Standstill"]
     : isSlowed
       ? ["wait", "Slowed"]
       : ["on", "Live"];

@@ -113,8 +113,10 @@ export const boardLink = board.link;
 export const focusLink = focus.link;
 /** Why the server itself has nothing new, though it answers; null while all is well. */
 export const serverTrouble = computed(() => pipeline.value?.trouble ?? null);
+/** Whether a connection that the page needs is not there. */
+export const isCut = signal(true);
 /** Whether what is on the screen may be old. */
-export const isStale = signal(true);
+export const isStale = computed(() => isCut.value || serverTrouble.value !== null);
 
 /** Opens the connections; called once, when the server has told what it offers. */
 export function goLive(): void {
@@ -135,8 +137,7 @@ export function goLive(): void {
     });
   });
   effect(() => {
-    const isCut = board.link.value.state !== "live" || (chosen.value !== "" && focus.link.value.state !== "live");
-    isStale.value = isCut || serverTrouble.value !== null;
+    isCut.value = board.link.value.state !== "live" || (chosen.value !== "" && focus.link.value.state !== "live");
   });
   effect(() => {
     const { state } = board.link.value;

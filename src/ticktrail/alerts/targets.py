@@ -20,9 +20,12 @@ import hashlib
 import hmac
 import http.client
 import importlib
+import logging
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import msgspec
@@ -135,7 +138,9 @@ class _Apprise:
             ) from None
         self._apprise = apprise
         self._service = apprise.Apprise()
-        if not self._service.add(url.reveal()):
+        with _silenced("apprise"):  # it would log an address that it does not know, with its secrets
+            is_known = self._service.add(url.reveal())
+        if not is_known:
             raise _wrong_target(
                 name, "apprise knows no such address", "See https://github.com/caronc/apprise for the forms."
             )
@@ -156,6 +161,16 @@ class _Apprise:
                 service=self.name,
                 address=self.name,
             )
+
+
+@contextmanager
+def _silenced(name: str) -> Iterator[None]:
+    logger = logging.getLogger(name)
+    was_disabled, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = was_disabled
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

@@ -19,7 +19,7 @@ from ticktrail.cli.stage import stage, stop_with_parent
 from ticktrail.clock import Clock, SystemClock
 from ticktrail.config import Settings
 from ticktrail.dashboard.app import make_app
-from ticktrail.dashboard.doorstep import Doorstep
+from ticktrail.dashboard.doorstep import Doorstep, LiveDoor
 from ticktrail.dashboard.guard import Guard
 from ticktrail.dashboard.service import Service
 
@@ -73,7 +73,7 @@ async def _serve(settings: Settings, clock: Clock, stop: threading.Event, run_to
             app,
             log_config=None,
             http=Doorstep,
-            ws="websockets-sansio",
+            ws=LiveDoor,
             ws_max_size=_MESSAGE_BYTES_MAX,
             # 76 us a message and client, where a row of the market is encoded for all of them together.
             ws_per_message_deflate=False,

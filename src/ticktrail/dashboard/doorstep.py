@@ -1,8 +1,9 @@
-"""Connections, before it is known who has made them: how many, and how long they may say nothing.
+"""Connections: how many there may be, and how long who has made them may say or read nothing.
 
-uvicorn waits for ever for the rest of a request, and for a client that does not read its answer. Here both
-are bounded, and so is the number of connections, in all and of one client. A request's head is bounded by h11
-(64 KiB), its body by Litestar, messages of the live stream by uvicorn's settings (`ticktrail.cli.serve`).
+uvicorn waits for ever for the rest of a request, and for a client that does not read its answer or the live
+stream. Here both are bounded, and so is the number of connections, in all and of one client. A request's head
+is bounded by h11 (64 KiB), its body by Litestar, messages to the live stream by uvicorn's settings
+(`ticktrail.cli.serve`).
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from ticktrail.dashboard.metrics import REFUSED
 
-__all__ = ["CONNECTIONS_MAX", "CONNECTIONS_OF_ONE_MAX", "Doorstep"]
+__all__ = ["CONNECTIONS_MAX", "CONNECTIONS_OF_ONE_MAX", "Doorstep", "LiveDoor"]
 
 # Most systems allow a process 1,024 open files; Kafka, Cassandra and the files of Python need some.
 CONNECTIONS_MAX = 800
@@ -23,6 +25,8 @@ CONNECTIONS_MAX = 800
 CONNECTIONS_OF_ONE_MAX = 500
 _REQUEST_S_MAX = 20.0
 _STUCK_S_MAX = 60.0
+# Longer than a live client is waited for by `ticktrail.dashboard.channel`, which tells it why it must go.
+_STUCK_LIVE_S_MAX = 20.0
 _LOOK_S = 5.0
 _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 5\r\n"
@@ -89,3 +93,33 @@ class Doorstep(H11Protocol):
             self.transport.abort()
         else:
             self.loop.call_later(_LOOK_S, self._look)
+
+
+class LiveDoor(WebSocketsSansIOProtocol):
+    """One connection of the live stream; `uvicorn.Config` takes the class as ``ws``.
+
+    Saying goodbye to a client that does not read waits for that client, and so does closing the connection:
+    it is cut off at last.
+    """
+
+    _cutting: asyncio.TimerHandle | None = None
+
+    def pause_writing(self) -> None:
+        """Note that the client does not read."""
+        super().pause_writing()
+        self._cutting = self.loop.call_later(_STUCK_LIVE_S_MAX, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Note that the client reads again."""
+        super().resume_writing()
+        self._let_live()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        self._let_live()
+        super().connection_lost(exc)
+
+    def _let_live(self) -> None:
+        if self._cutting is not None:
+            self._cutting.cancel()
+            self._cutting = None

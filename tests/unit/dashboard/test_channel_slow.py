@@ -22,10 +22,10 @@ from ticktrail.cli.listen import listen
 from ticktrail.clock import SystemClock
 from ticktrail.codec import Decoded, DecodedKind
 from ticktrail.config import Settings
-from ticktrail.dashboard import channel
+from ticktrail.dashboard import channel, doorstep
 from ticktrail.dashboard.app import make_app
 from ticktrail.dashboard.channel import TOO_SLOW
-from ticktrail.dashboard.doorstep import Doorstep
+from ticktrail.dashboard.doorstep import Doorstep, LiveDoor
 from ticktrail.dashboard.guard import Guard
 from ticktrail.dashboard.hub import Hub
 from ticktrail.dashboard.metrics import DROPPED
@@ -109,19 +109,19 @@ class Stuck:
         self._protocol.send_text(json.dumps({"op": "subscribe", **wanted}).encode())
         await self._flush()
 
-    async def read_to_the_end(self) -> tuple[int, str]:
-        """Read what is there until the server closes; give its code and its reason."""
+    async def read_to_the_end(self) -> tuple[int, str] | None:
+        """Read what is there until the server closes; give its code and its reason, None without a word."""
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout(DEADLINE_S):
-            while data := await loop.sock_recv(self._socket, 1 << 20):
-                self._protocol.receive_data(data)
-                for event in self._protocol.events_received():
-                    if isinstance(event, Frame) and event.opcode is Opcode.TEXT:
-                        self.messages.append(json.loads(bytes(event.data)))
-                await self._flush()
+        with suppress(ConnectionResetError):
+            async with asyncio.timeout(DEADLINE_S):
+                while data := await loop.sock_recv(self._socket, 1 << 20):
+                    self._protocol.receive_data(data)
+                    for event in self._protocol.events_received():
+                        if isinstance(event, Frame) and event.opcode is Opcode.TEXT:
+                            self.messages.append(json.loads(bytes(event.data)))
+                    await self._flush()
         found = self._protocol.close_rcvd
-        assert found is not None, "it was cut off without a word"
-        return found.code, found.reason
+        return None if found is None else (found.code, found.reason)
 
     def close(self) -> None:
         self._socket.close()
@@ -165,7 +165,7 @@ def served(script: Callable[[Live], Awaitable[None]]) -> None:
             make_app(service, guard, clock),
             log_config=None,
             http=Doorstep,
-            ws="websockets-sansio",
+            ws=LiveDoor,
             ws_per_message_deflate=False,
             # What it would start reads Kafka.
             lifespan="off",
@@ -241,6 +241,27 @@ def test_who_does_not_read_is_let_go_with_a_reason_and_others_miss_nothing() -> 
     served(script)
     # The other was served on while the first one was waited for.
     assert rounds >= 3
+
+
+def test_who_never_reads_again_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doorstep, "_STUCK_LIVE_S_MAX", 2 * TIMEOUT_S)
+
+    async def script(live: Live) -> None:
+        live.take(dict.fromkeys(SYMBOLS, 1.0))
+        stuck = Stuck(live.url)
+        await stuck.open(symbols=NAMES, every_ms=20)
+        await live.until(lambda: live.hub.clients == 1, "it is there")
+        price = 1.0
+        while live.hub.clients:
+            price += 1
+            live.take(dict.fromkeys(SYMBOLS, price))
+            turn = live.hub.turn
+            await live.until(lambda turn=turn: live.hub.turn > turn + 5, "some turns")  # type: ignore[misc]
+        assert dropped() == 1
+        assert await stuck.read_to_the_end() is None
+        stuck.close()
+
+    served(script)
 
 
 def test_who_reads_slowly_but_reads_stays_and_has_the_last_values() -> None:

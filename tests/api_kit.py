@@ -11,7 +11,7 @@ from ticktrail.bus import Producer, Topics, message_key
 from ticktrail.clock import NS_PER_SECOND, SystemClock
 from ticktrail.codec import encode_record
 from ticktrail.config import Settings
-from ticktrail.model import Flag, Trade
+from ticktrail.model import Correction, Flag, Trade
 
 S = NS_PER_SECOND
 CLOCK = SystemClock()
@@ -59,7 +59,7 @@ def trade(symbol: str, price: float, ts_ns: int, number: int) -> Trade:
     )
 
 
-def send(settings: Settings, trades: Sequence[Trade]) -> None:
+def send(settings: Settings, trades: Sequence[Trade | Correction]) -> None:
     producer = Producer(settings.kafka, CLOCK)
     keys = [message_key(each.feed, each.symbol) for each in trades]
     producer.send(Topics.of(settings.kafka).trades, keys, [encode_record(each) for each in trades])

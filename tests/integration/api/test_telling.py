@@ -9,10 +9,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from api_kit import ALL, CLOCK, send, trade
 from prometheus_client.parser import text_string_to_metric_families
 from serve_kit import DEADLINE_S, Site, heard, subscribed, until
 
 from ticktrail.config import Settings
+from ticktrail.model import Correction
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(400)]
 
@@ -84,6 +86,40 @@ def test_a_question_ends_with_its_client(site: Site) -> None:
     connection.close()
     until(lambda: child not in sql_children(site), "its process is ended")
     assert site.rows("SELECT 42") == [[42]]
+
+
+def test_a_correction_reaches_the_tape_and_the_last_price(site: Site, settings: Settings) -> None:
+    now_ns = CLOCK.now_ns()
+    wrong = trade("CORR", 99.0, now_ns + 1, 2)
+    right = Correction(
+        feed="f",
+        symbol="CORR",
+        day=wrong.day,
+        ts_ns=now_ns + 2,
+        event_id=3,
+        ts_event_ns=now_ns + 2,
+        ts_recv_ns=now_ns + 2,
+        original_event_id=wrong.event_id,
+        original_price=wrong.price,
+        original_size=wrong.size,
+        price=9.5,
+        size=4.0,
+        flags=ALL,
+    )
+    with site.live() as socket:
+        subscribed(socket, symbols=["f|CORR"], tape="f|CORR", every_ms=20)
+        send(settings, [trade("CORR", 10.0, now_ns, 1), wrong])
+        heard(socket, lambda message: any(row["last"] == 99.0 for row in message.get("symbols", [])))
+        send(settings, [right])
+        told = heard(socket, lambda message: message if message.get("amended") else None)
+    assert told["amended"] == [{"event_id": "2", "action": "correct", "price": 9.5, "size": 4.0}]
+    assert [row["last"] for row in told["symbols"]] == [9.5]
+    with site.live() as late:
+        tape = subscribed(late, tape="f|CORR")["tape"]
+    assert [(tick["price"], tick.get("amended", {}).get("price")) for tick in tape] == [
+        (10.0, None),
+        (99.0, 9.5),
+    ]
 
 
 def test_the_quote_beside_the_tape_is_what_sql_says(site: Site, run: None) -> None:

@@ -83,9 +83,12 @@ def test_the_theme_is_kept(opening: Any) -> None:
     html = page.locator("html")
     expect(html).to_have_attribute("data-theme", "dark")
     dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    page.keyboard.press("t")
-    while html.get_attribute("data-theme") != "light":
+
+    def is_light() -> bool:
         page.keyboard.press("t")
+        return bool(html.get_attribute("data-theme") == "light")
+
+    until(is_light, "the key goes through the themes")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != dark
     page.reload()
     expect(html).to_have_attribute("data-theme", "light")

@@ -93,6 +93,11 @@ class Machine(RuleBasedStateMachine):
         self.clock.advance(seconds)
         self.kit.outlet.tick()
 
+    @rule(is_full=st.booleans())
+    def the_disk_fills_or_empties(self, is_full: bool) -> None:
+        assert self.kit.spool is not None
+        self.kit.spool._bytes_max = 0 if is_full else SPOOL_BYTES_MAX
+
     @precondition(lambda self: self.kit.producer.is_away)
     @rule(count=st.integers(0, 5))
     def some_are_acknowledged(self, count: int) -> None:
@@ -242,3 +247,40 @@ def test_of_what_is_acknowledged_only_whole_batches_count_and_in_their_order(kit
         kit.producer.acknowledge(acknowledged)
         kit.outlet.tick()
         assert kit.outlet.acknowledged == batches
+
+
+def test_what_the_full_disk_did_not_take_is_written_before_anything_newer(tmp_path: Path) -> None:
+    kit = Kit(tmp_path, FakeClock())
+    assert kit.spool is not None
+    kit.producer.is_away = True
+    with isolated_registry():
+        kit.outlet.accept(batch(1))
+        kit.spool._bytes_max = 0
+        kit.clock.advance(2.0)
+        assert not kit.outlet.accept(batch(2))
+        kit.spool._bytes_max = SPOOL_BYTES_MAX
+        assert kit.outlet.accept(batch(3))
+        kit.outlet.close()
+        again = Kit(tmp_path, kit.clock)
+        again.outlet.tick()
+    assert again.values == [b"1.0", b"3.0"]
+
+
+def test_a_batch_that_comes_after_a_refusal_is_kept(tmp_path: Path) -> None:
+    kit = Kit(tmp_path, FakeClock())
+    kit.producer.is_away = True
+    with isolated_registry():
+        kit.outlet.accept(batch(1))
+        kit.producer.refuses = True
+        with pytest.raises(SchemaMismatch):
+            kit.outlet.accept(batch(2))
+        kit.outlet.close()
+        again = Kit(tmp_path, kit.clock)
+        again.outlet.tick()
+    assert again.values == [b"1.0", b"2.0"]
+
+
+def test_a_foreign_file_beside_the_segments_is_none(tmp_path: Path) -> None:
+    (tmp_path / "foo.spool").write_bytes(b"x")
+    assert segment_paths(tmp_path) == []
+    assert Spool(tmp_path, SPOOL_BYTES_MAX, FakeClock()).is_read

@@ -124,6 +124,8 @@ _call = _functions()
 class Delivered(NamedTuple):
     """Values of one partition that have come to their end together, in the order in which they were sent.
 
+    Those that were refused may be of several partitions of the topic; `partition` is that of the first.
+
     Parameters
     ----------
     error
@@ -200,6 +202,12 @@ class NativeProducer:
         _call["error_destroy"](error)
         return refused
 
+    def cause_of(self, error: KafkaError) -> KafkaError:
+        """Give what made the producer unfit for good, where something has: other errors follow from it."""
+        room = ctypes.create_string_buffer(_TEXT_BYTES_MAX)
+        code = _call["fatal_error"](self._handle, room, _TEXT_BYTES_MAX)
+        return KafkaError(code, room.value.decode(errors="replace")) if code else error
+
     def poll(self, timeout_s: float) -> list[Delivered]:
         """Take what has happened; wait so long for the first of it."""
         delivered: list[Delivered] = []
@@ -235,15 +243,15 @@ class NativeProducer:
 
     def _error_of(self, event: int) -> KafkaError:
         code, text = _call["event_error"](event), _call["event_error_string"](event)
-        if code == KafkaError._FATAL:
-            room = ctypes.create_string_buffer(_TEXT_BYTES_MAX)
-            code = _call["fatal_error"](self._handle, room, _TEXT_BYTES_MAX)
-            text = room.value
-        return KafkaError(code, text.decode(errors="replace"))
+        error = KafkaError(code, text.decode(errors="replace"))
+        return self.cause_of(error) if code == KafkaError._FATAL else error
 
     def _topic(self, name: str) -> int:
         if name not in self._topics:
-            self._topics[name] = _call["topic_new"](self._handle, name.encode(), None)
+            topic = _call["topic_new"](self._handle, name.encode(), None)
+            if topic is None:
+                raise KafkaException(KafkaError(KafkaError._INVALID_ARG, f"no name of a topic: {name}"))
+            self._topics[name] = topic
         return self._topics[name]
 
 

@@ -52,12 +52,7 @@ class _Tally:
         self.acknowledged = np.zeros(partitions, dtype=np.int64)
 
     def send(self, counts: Counts) -> None:
-        """Count values that are sent; `counts` of shape ``(partitions,)`` or any other length."""
-        more = len(counts) - len(self.sent)
-        if more > 0:  # from the spool of an installation with more partitions
-            self.sent, self.acknowledged = (
-                np.pad(each, (0, more)) for each in (self.sent, self.acknowledged)
-            )
+        """Count values that are sent; `counts` is of shape ``(partitions,)`` or shorter."""
         self.sent[: len(counts)] += counts
 
 
@@ -131,7 +126,8 @@ class LiveProducer:
             Kafka refuses them, or refused an earlier value for good. Nothing can be sent any more.
         """
         tally = self._tally(topic)
-        places = np.array(partitions) if partitions else self._places_of(keys)
+        # A spool may be of an installation with more partitions: its values must not be refused for ever.
+        places = np.array(partitions) % self._places.count if partitions else self._places_of(keys)
         tally.send(np.bincount(places))
         if headers:
             for place, key, value in zip(places.tolist(), keys, values, strict=True):
@@ -143,8 +139,7 @@ class LiveProducer:
 
     def has(self, receipt: Receipt) -> bool:
         """Tell whether all that had been sent to that topic by then is acknowledged."""
-        acknowledged = self._tally(receipt.topic).acknowledged[: len(receipt.sent)]
-        return bool((acknowledged >= receipt.sent).all())
+        return bool((self._tally(receipt.topic).acknowledged >= receipt.sent).all())
 
     def poll(self, *, wait: bool = False) -> None:
         """Take acknowledgements; wait a moment for the first one if told to.
@@ -203,7 +198,8 @@ class LiveProducer:
         return self._tallies[topic]
 
     def _note(self, error: KafkaError | None) -> None:
-        self._error = self._error or error
+        if error is not None and self._error is None:
+            self._error = self._producer.cause_of(error)
 
 
 def _joined(texts: Sequence[bytes]) -> tuple[bytes, Counts, Counts]:

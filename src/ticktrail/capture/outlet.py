@@ -29,7 +29,7 @@ from ticktrail.capture import metrics
 from ticktrail.capture.batch import Batch, Flight
 from ticktrail.capture.spool import Damage, Segment, Spool, SpoolFull
 from ticktrail.clock import NS_PER_SECOND, Clock
-from ticktrail.errors import Unreachable
+from ticktrail.errors import TicktrailError, Unreachable
 from ticktrail.telemetry import get_logger
 
 __all__ = ["Outlet"]
@@ -94,6 +94,8 @@ class Outlet:
         self._is_direct = spool is None or spool.is_read
         self._is_overflowing = False
         self._lost_frames = self._torn_bytes = 0
+        # Of the frame that was sent last from the spool.
+        self._drained_ns = 0
         self.accepted = self.acknowledged = 0
         self.damages: list[Damage] = []
 
@@ -117,7 +119,12 @@ class Outlet:
         TicktrailError
             Kafka refused something for good.
         """
-        self.tick()
+        try:
+            self.tick()
+        except TicktrailError:
+            # Kafka has refused something else; this one is not to be lost with it.
+            self._put_aside(batch)
+            raise
         taken = self._send_directly(batch) or self._put_aside(batch) or self._wait_for_room(batch)
         if taken:
             self.accepted += 1
@@ -159,9 +166,8 @@ class Outlet:
         Unreachable
             It has no room.
         """
-        if self._is_direct and self._flights:
-            self._begin_spooling()
         if self._spool is not None:
+            self._begin_spooling()
             self._spool.end_segment()
             if self._spool.size_bytes:
                 _log.warning("capture.left_in_spool", feed=self._feed, size_bytes=self._spool.size_bytes)
@@ -236,16 +242,32 @@ class Outlet:
     def _begin_spooling(self) -> None:
         if self._spool is None:
             return
+        if self._is_direct and self._flights:
+            _log.warning("spool.begun", feed=self._feed, messages=self._messages)
         self._is_direct = False
-        _log.warning("spool.begun", feed=self._feed, messages=self._messages)
         try:
-            for flight in self._flights:
-                if flight.batch is not None:
-                    flight.segment = self._write(flight.batch)
-                    flight.batch = None
+            self._save_flights(self._spool)
         except SpoolFull as error:
             _log.error("spool.full", feed=self._feed, error=str(error))
-        self._spool.skip()
+
+    def _save_flights(self, spool: Spool) -> None:
+        """Write what is in flight and nowhere else; nothing newer is written before all of it is.
+
+        Raises
+        ------
+        SpoolFull
+            Not all of it has room.
+        """
+        unsaved = [flight for flight in self._flights if flight.batch is not None]
+        if not unsaved:
+            return
+        try:
+            for flight in unsaved:
+                assert flight.batch is not None
+                flight.segment = self._write(flight.batch)
+                flight.batch = None
+        finally:
+            spool.skip()  # it is sent already
 
     def _put_aside(self, batch: Batch) -> bool:
         if self._spool is None:
@@ -253,6 +275,7 @@ class Outlet:
         if self._is_direct:
             self._begin_spooling()
         try:
+            self._save_flights(self._spool)
             self._write(batch)
         except SpoolFull as error:
             if not self._is_overflowing:
@@ -284,11 +307,12 @@ class Outlet:
             except msgspec.MsgspecError as error:
                 # Another version wrote it.
                 _log.error("spool.unreadable", feed=self._feed, error=str(error))
-                self.damages.append(
-                    Damage(frame.segment.path, frame.ts_ns, frame.ts_ns + 1, len(frame.payload))
-                )
+                # Its records are newer than those of the frame before.
+                from_ns = self._drained_ns or frame.ts_ns
+                self.damages.append(Damage(frame.segment.path, from_ns, frame.ts_ns + 1, len(frame.payload)))
                 metrics.SPOOL_DAMAGED.inc(len(frame.payload), feed=self._feed)
                 batch = _NOTHING
+            self._drained_ns = frame.ts_ns
             metrics.DRAINED.inc(batch.count, feed=self._feed)
             self._hand_over(batch, frame.segment, is_own=frame.segment.is_own)
 

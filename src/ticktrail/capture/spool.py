@@ -16,6 +16,7 @@ bound: `append` raises instead.
 from __future__ import annotations
 
 import os
+import re
 import struct
 import zlib
 from collections import deque
@@ -36,6 +37,7 @@ _CHECKED = struct.Struct("<Iq")
 _MAGIC = b"tTs1"
 _SYNC_EVERY_NS = NS_PER_SECOND
 _SUFFIX = ".spool"
+_NAME = re.compile(r"\d{10}-\d+" + re.escape(_SUFFIX))
 
 
 class SpoolFull(Exception):
@@ -179,7 +181,7 @@ class Spool:
     def skip(self) -> None:
         """Let what was appended so far not be read: the caller has it. Everything before must be read."""
         while self._unread and self._unread[0] is not self._writing:
-            self._unread.popleft()
+            self._delete_if_done(self._unread.popleft())  # nothing may be in it, when the disk was full
         self._read_bytes = self._writing.size_bytes if self._writing is not None else 0
         self._read_frames = self._writing.frames if self._writing is not None else 0
 
@@ -295,7 +297,7 @@ class Spool:
 
 def segment_paths(directory: Path) -> list[Path]:
     """List the segments of a spool in their order."""
-    return sorted(directory.glob(f"*{_SUFFIX}"))
+    return sorted(path for path in directory.glob(f"*{_SUFFIX}") if _NAME.fullmatch(path.name))
 
 
 def _segment_of(path: Path) -> Segment:

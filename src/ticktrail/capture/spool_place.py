@@ -42,12 +42,12 @@ class SpoolPlace:
     def __init__(self, root: Path, feed: str) -> None:
         name = quote(feed, safe="")
         for number in itertools.count(1):
-            self.directory = root / (name if number == 1 else f"{name}-{number}")
+            self.directory = root / (name if number == 1 else f"{name}+{number}")  # no name has a plus
             lock = _locked(self.directory)
             if lock is not None:
                 self._lock = lock
                 break
-        for other in [*sorted(root.glob(f"{name}-*")), root / name]:
+        for other in [*sorted(root.glob(f"{name}+[0-9]*")), root / name]:
             if other != self.directory and segment_paths(other):
                 self._take_over(other)
 

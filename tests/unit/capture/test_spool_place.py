@@ -29,7 +29,7 @@ def read(directory: Path) -> list[bytes]:
 def test_every_capture_has_its_own(tmp_path: Path) -> None:
     first, second = SpoolPlace(tmp_path, "sim"), SpoolPlace(tmp_path, "sim")
     other = SpoolPlace(tmp_path, "a/b*")
-    assert [place.directory.name for place in (first, second, other)] == ["sim", "sim-2", "a%2Fb%2A"]
+    assert [place.directory.name for place in (first, second, other)] == ["sim", "sim+2", "a%2Fb%2A"]
     first.close()
     assert SpoolPlace(tmp_path, "sim").directory == first.directory
 
@@ -43,6 +43,15 @@ def test_what_the_dead_left_is_taken_over_in_order(tmp_path: Path) -> None:
     heir = SpoolPlace(tmp_path, "sim")
     assert read(heir.directory) == [b"a", b"b", b"c", b"d", b"e"]
     assert segment_paths(second.directory) == []
+
+
+def test_a_feed_whose_name_begins_likewise_keeps_its_own(tmp_path: Path) -> None:
+    other = SpoolPlace(tmp_path, "sim-2")
+    spooled(other.directory, b"a")
+    other.close()
+    heirs = [SpoolPlace(tmp_path, "sim") for _ in range(2)]
+    assert [read(heir.directory) for heir in heirs] == [[], []]
+    assert read(SpoolPlace(tmp_path, "sim-2").directory) == [b"a"]
 
 
 def test_what_a_living_capture_has_stays_there(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ _LOCK = "lock"
 class SpoolPlace:
     """A directory below ``<root>/``, held by this process until it closes or dies.
 
-    The first capture of a feed has ``FEED``, the second ``FEED-2`` and so on. What captures of the feed left
+    The first capture of a feed has ``FEED``, the second ``FEED+2`` and so on. What captures of the feed left
     behind that run no more is moved here, in the order in which they wrote it.
 
     Parameters

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { blankOpenings, holesOf } from "../src/bars/gaps";
-import { closesAt, holeBands, sessionBands, timelineOf } from "../src/chart/timeline";
+import { closesAt, holeBands, pointsOf, sessionBands, timelineOf } from "../src/chart/timeline";
 import { bar, gap, MINUTE_NS, START_NS } from "./bars";
 
 function minutes(openings: number[]): number[] {
@@ -48,11 +48,17 @@ describe("sessions", () => {
 });
 
 describe("a compared symbol", () => {
-  const its = [bar(1, { close: 1 }), bar(3, { close: 3 }), bar(4, { close: null }), bar(9, { close: 9 })];
+  const bars = [bar(1, { close: 1 }), bar(3, { close: 3 }), bar(4, { close: null }), bar(9, { close: 9 })];
+  const its = pointsOf(bars, []);
   const places = (minutes: number[]) => minutes.map((minute) => START_NS + minute * MINUTE_NS);
 
   it("stands at its last close at each place of the chart's own axis", () => {
     expect(closesAt(places([0, 1, 2, 5, 6]), its, new Set())).toEqual([null, 1, 1, 3, 3]);
+  });
+
+  it("goes on with what was live after its last bar", () => {
+    const [old, live] = places([8, 10]) as [number, number];
+    expect(pointsOf(bars, [[old, 8], [live, 10]]).map(([, close]) => close)).toEqual([1, 3, 9, 10]);
   });
 
   it("is not drawn through a hole of the record", () => {

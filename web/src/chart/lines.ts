@@ -11,7 +11,7 @@ import type { Bar, IndicatorInfo } from "../api/types";
 import { indicatorName } from "../bars/indicators";
 import type { Colours } from "./colours";
 import { chartTime, type PriceChart } from "./priceChart";
-import { closesAt } from "./timeline";
+import { closesAt, pointsOf, type ClosePoint } from "./timeline";
 
 type Values = ReadonlyMap<number, number | null>;
 type Series = ISeriesApi<"Line" | "Histogram">;
@@ -114,7 +114,7 @@ export class IndicatorLines {
 export class ComparedLines {
   readonly #chart: PriceChart;
   readonly #series = new Map<string, ISeriesApi<"Line">>();
-  readonly #bars = new Map<string, readonly Bar[]>();
+  readonly #points = new Map<string, ClosePoint[]>();
 
   constructor(chart: PriceChart) {
     this.#chart = chart;
@@ -126,7 +126,7 @@ export class ComparedLines {
       if (keys.includes(key)) continue;
       this.#chart.api.removeSeries(series);
       this.#series.delete(key);
-      this.#bars.delete(key);
+      this.#points.delete(key);
     }
     for (const [i, key] of keys.entries()) {
       const options = { color: fromBehind[i % fromBehind.length]!, title: key.slice(key.indexOf("|") + 1) };
@@ -144,30 +144,33 @@ export class ComparedLines {
 
   /** Takes a symbol's bars, rising. */
   setBars(key: string, bars: readonly Bar[]): void {
-    this.#bars.set(key, bars);
-    this.#drawOne(key, bars);
+    this.#points.set(key, pointsOf(bars, this.#points.get(key) ?? []));
+    this.#drawOne(key);
   }
 
   /** Draws all lines anew, because the places of the axis are others than before. */
   draw(): void {
-    for (const [key, bars] of this.#bars) this.#drawOne(key, bars);
+    for (const key of this.#points.keys()) this.#drawOne(key);
   }
 
-  #drawOne(key: string, bars: readonly Bar[]): void {
+  /** Moves the newest point along with the stream. */
+  update(key: string, ts_ns: number, close: number): void {
+    const points = this.#points.get(key);
+    const last_ns = points?.at(-1)?.[0];
+    if (points === undefined || last_ns === undefined || last_ns > ts_ns) return;
+    if (last_ns === ts_ns) points.pop();
+    points.push([ts_ns, close]);
+    this.#series.get(key)?.update({ time: chartTime(ts_ns), value: close });
+  }
+
+  #drawOne(key: string): void {
     const { timeline, blanks } = this.#chart;
-    const closes = closesAt(timeline, bars, blanks);
+    const closes = closesAt(timeline, this.#points.get(key) ?? [], blanks);
     this.#series.get(key)?.setData(
       timeline.map((ts_ns, i) => {
         const value = closes[i];
         return value == null ? { time: chartTime(ts_ns) } : { time: chartTime(ts_ns), value };
       }),
     );
-  }
-
-  /** Moves the newest point along with the stream. */
-  update(key: string, ts_ns: number, close: number): void {
-    const series = this.#series.get(key);
-    const last = series?.dataByIndex(Number.MAX_SAFE_INTEGER, -1);
-    if (series && last && (last.time as number) <= chartTime(ts_ns)) series.update({ time: chartTime(ts_ns), value: close });
   }
 }

@@ -17,13 +17,26 @@ export function timelineOf(bars: readonly Bar[], blanks: readonly number[]): num
  * What a compared symbol stood at, at each place of the axis: its last close until then. The axis stays that of
  * the chart's own bars; places of its own would push what is drawn by place to the side.
  */
-export function closesAt(timeline: readonly number[], bars: readonly Bar[], blanks: ReadonlySet<number>): (number | null)[] {
+export function closesAt(
+  timeline: readonly number[],
+  points: readonly ClosePoint[],
+  blanks: ReadonlySet<number>,
+): (number | null)[] {
   let at = 0;
   let close: number | null = null;
   return timeline.map((ts_ns) => {
-    for (; at < bars.length && bars[at]!.ts_open_ns <= ts_ns; at += 1) close = bars[at]!.close ?? close;
+    for (; at < points.length && points[at]![0] <= ts_ns; at += 1) close = points[at]![1];
     return blanks.has(ts_ns) ? null : close;
   });
+}
+
+export type ClosePoint = readonly [ts_ns: number, close: number];
+
+/** The closes of bars, and behind them those points of the stream that are newer. */
+export function pointsOf(bars: readonly Bar[], live: readonly ClosePoint[]): ClosePoint[] {
+  const points = bars.flatMap((bar) => (bar.close === null ? [] : [[bar.ts_open_ns, bar.close] as const]));
+  const last_ns = bars.at(-1)?.ts_open_ns ?? 0;
+  return [...points, ...live.filter(([ts_ns]) => ts_ns > last_ns)];
 }
 
 function placeAtOrBefore(timeline: readonly number[], ts_ns: number): number {

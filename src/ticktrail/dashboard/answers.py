@@ -236,6 +236,8 @@ class Stage(StageIdentity):
     lag_s: float | None
     latency_p50_ms: float | None
     latency_p99_ms: float | None
+    venue_p50_ms: float | None
+    venue_p99_ms: float | None
     batch_records: float | None
     retries: int | None
     dead_letters: int | None

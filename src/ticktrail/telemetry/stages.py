@@ -28,6 +28,7 @@ class _Names:
 
     records: str
     latency: str = ""
+    venue_latency: str = ""
     batch: str = ""
     retries: str = ""
     lag: str = ""
@@ -58,6 +59,7 @@ _NAMES = {
         lag="ticktrail_persist_lag_records",
         lag_ages=("ticktrail_persist_lag_seconds",),
         latency="ticktrail_persist_recv_to_stored_seconds",
+        venue_latency="ticktrail_persist_event_to_stored_seconds",
         batch="ticktrail_persist_batch_records",
         retries="ticktrail_persist_retries_total",
         dead_letters="ticktrail_persist_dead_letters_total",
@@ -114,6 +116,8 @@ class StageRow:
         How old what is next is.
     latency
         From capture's receipt to the end of this stage, of the last seconds.
+    venue_latency
+        From the venue's own time to the end of this stage: the whole way, and what two clocks differ by.
     batch
         Records handled together, of the last seconds.
     retries
@@ -132,6 +136,7 @@ class StageRow:
     queued_frames: int | None = None
     lag_s: float | None = None
     latency: LatencyHistogram = field(default_factory=LatencyHistogram)
+    venue_latency: LatencyHistogram = field(default_factory=LatencyHistogram)
     batch: SizeHistogram = field(default_factory=SizeHistogram)
     retries: int | None = None
     dead_letters: int | None = None
@@ -154,6 +159,8 @@ class StageRow:
             "lag_s": _rounded(self.lag_s, 3),
             "latency_p50_ms": _rounded(self.latency.quantile_ns(0.5) / NS_PER_MS, 3),
             "latency_p99_ms": _rounded(self.latency.quantile_ns(0.99) / NS_PER_MS, 3),
+            "venue_p50_ms": _rounded(self.venue_latency.quantile_ns(0.5) / NS_PER_MS, 3),
+            "venue_p99_ms": _rounded(self.venue_latency.quantile_ns(0.99) / NS_PER_MS, 3),
             "batch_records": _rounded(self.batch.mean, 1),
             "retries": self.retries,
             "dead_letters": self.dead_letters,
@@ -238,6 +245,7 @@ def _changed(word: Snapshot, earlier: Snapshot, names: _Names) -> dict[str, Any]
     return {
         "records_per_s": records * NS_PER_SECOND / (word.ts_ns - earlier.ts_ns),
         "latency": word.latency(names.latency) - earlier.latency(names.latency),
+        "venue_latency": word.latency(names.venue_latency) - earlier.latency(names.venue_latency),
         "batch": word.size(names.batch) - earlier.size(names.batch),
     }
 
@@ -299,6 +307,7 @@ def _total(kind: str, group: Sequence[StageRow]) -> StageRow:
         queued_frames=_sum(all_of(lambda row: row.queued_frames)),
         lag_s=_max(all_of(lambda row: row.lag_s)),
         latency=sum((row.latency for row in group), start=LatencyHistogram()),
+        venue_latency=sum((row.venue_latency for row in group), start=LatencyHistogram()),
         batch=sum((row.batch for row in group), start=SizeHistogram()),
         retries=_sum(all_of(lambda row: row.retries)),
         dead_letters=_sum(all_of(lambda row: row.dead_letters)),

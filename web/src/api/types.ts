@@ -162,6 +162,9 @@ export interface Stage {
   lag_s: number | null;
   latency_p50_ms: number | null;
   latency_p99_ms: number | null;
+  /** From the venue's own time on; of stages that store only. */
+  venue_p50_ms: number | null;
+  venue_p99_ms: number | null;
   batch_records: number | null;
   retries: number | null;
   dead_letters: number | null;

@@ -28,15 +28,16 @@ function Totals({ now }: { now: Pipeline }) {
   const processes = now.stages.filter((stage) => stage.pid !== undefined);
   const rate = (kind: string) =>
     processes.filter((stage) => stage.kind === kind).reduce((sum, stage) => sum + (stage.records_per_s ?? 0), 0);
-  const latencies = processes.filter((stage) => stage.kind === "persist").map((stage) => stage.latency_p99_ms ?? 0);
+  const storing = processes.filter((stage) => stage.kind === "persist");
+  const slowest = (of: (stage: Stage) => number | null) =>
+    storing.length > 0 ? milliseconds(Math.max(...storing.map((stage) => of(stage) ?? 0))) : MISSING;
   const lag = processes.reduce((sum, stage) => sum + (stage.lag_records ?? 0), 0);
   return (
     <section class="cards" aria-label="In short">
       <Card name="Captured" note="records a second">{whole(rate("capture"))}</Card>
       <Card name="Stored" note="records a second">{whole(rate("persist"))}</Card>
-      <Card name="Receipt to stored" note="99 of 100 within">
-        {latencies.length > 0 ? milliseconds(Math.max(...latencies)) : MISSING}
-      </Card>
+      <Card name="Venue to stored" note="99 of 100 within">{slowest((stage) => stage.venue_p99_ms)}</Card>
+      <Card name="Receipt to stored" note="99 of 100 within">{slowest((stage) => stage.latency_p99_ms)}</Card>
       <Card name="Lag" note="records behind">{whole(lag)}</Card>
       <Card name="Dead letters" note="records set aside" isAlarm={now.dead_letters > 0}>{whole(now.dead_letters)}</Card>
       <Card name="Spool" note="waiting on disk" isAlarm={now.spool_bytes > 0}>{bytes(now.spool_bytes)}</Card>

@@ -28,3 +28,9 @@ def test_the_page_s_own_tests() -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "passed" in done.stdout
+
+
+def test_the_lock_file_names_no_address() -> None:
+    text = (WEB / "package-lock.json").read_text()
+    assert '"integrity"' in text
+    assert '"resolved"' not in text

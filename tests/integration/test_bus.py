@@ -107,6 +107,16 @@ def test_live_values_without_keys_take_turns(servers: Servers, kafka: KafkaSetti
     producer.close()
 
 
+def test_a_place_of_a_wider_installation_is_taken_modulo(
+    servers: Servers, kafka: KafkaSettings, topic: str
+) -> None:
+    producer = LiveProducer(kafka)
+    acknowledge(producer, producer.send(topic, [b"a", b"b"], [b"1", b"2"], [9, 4]))
+    found = read_plainly(servers.kafka, topic, 2)
+    assert {(each.partition, each.value) for each in found} == {(1, b"1"), (0, b"2")}
+    producer.close()
+
+
 def test_a_receipt_waits_for_its_own_values(kafka: KafkaSettings, topic: str) -> None:
     producer = LiveProducer(kafka)
     first = producer.send(topic, [b"a"], [b"1"])
@@ -120,8 +130,8 @@ def test_a_receipt_waits_for_its_own_values(kafka: KafkaSettings, topic: str) ->
 
 
 def test_a_value_that_is_refused_breaks_a_live_producer(kafka: KafkaSettings, topic: str) -> None:
-    producer = LiveProducer(kafka)
-    acknowledge(producer, producer.send(topic, [b"a"], [b"1"]))
+    producer = LiveProducer(msgspec.structs.replace(kafka, partitions=10))  # the topic has two
+    acknowledge(producer, producer.send(topic, [b"a"], [b"1"], [0]))
     with pytest.raises(SchemaMismatch, match="lacks a topic"):
         acknowledge(producer, producer.send(topic, [b"a"], [b"1"], [9]))
     for _ in range(2):
